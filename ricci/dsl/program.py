@@ -1,0 +1,81 @@
+"""`Program`: what `discretize` promises and every later stage keeps. Named closed functions of terms, no derivative in space left.
+
+Functions of a PDE or ODE program (all take `params` and coordinates' bounds as symbols; `t` is the symbol `t`):
+- `initial`: params -> states
+- `rhs`: (t, states, params) -> one time derivative per state, result names = state names
+- `rhs_tangent`: (t, states, params, one direction symbol `d:NAME` per state) -> directional derivative of rhs (derive)
+- `rhs_time`: (t, states, params) -> partial derivative of rhs with respect to t (derive)
+- `advance`: (t, t_stop, controller, states, params) -> states, t, controller, counters (integrate)
+- `snapshot:K`: (t, states, params) -> quantities needed later (checks, outputs, plots) at one instant
+- `check:K`: (snapshots, params) -> left, right sides and the truth value
+- `event:K`: (t, states, params) -> margin; `apply:K`: (t, states, params) -> states
+Functions of a tensor program: `let:NAME` and layers under their own names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ricci.dsl.model import Load, Unit
+from ricci.dsl.term import Function, Term
+from ricci.dsl.types import Dim
+
+
+@dataclass(frozen=True)
+class State:
+    """One array that is integrated in time. `field` is the model's field, `time_order` 1 for the velocity of dtt."""
+
+    name: str
+    symbol: Term
+    field: str
+    time_order: int = 0
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An input besides states: role param | bound | weight | data; `value`: default Term (closed), number, Load or None."""
+
+    name: str
+    symbol: Term
+    role: str
+    value: Any = None
+    order: tuple[str, ...] = ()
+    unit: Unit = Unit()
+
+
+@dataclass(frozen=True)
+class Instant:
+    """Snapshot `function` is evaluated when t reaches `time` (a term of params; None: the end; "start": before the first step)."""
+
+    function: str
+    time: Term | str | None
+    every: Term | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A numerical decision and its reason, printed by `explain`: ("time", "trbdf2", "k*dxx is stiff: ...")."""
+
+    what: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    functions: dict[str, Function]
+    states: tuple[State, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    instants: tuple[Instant, ...] = ()
+    dims: dict[str, Dim] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # sizes fixed by the model or its grid
+    choices: tuple[Choice, ...] = ()
+    origins: dict[Term, str] = field(default_factory=dict)  # term -> source line, for comments in generated code
+
+    def with_functions(self, **new: Function) -> Program:
+        return replace(self, functions={**self.functions, **new})
+
+
+__all__ = ["Argument", "Choice", "Instant", "Load", "Program", "State"]

@@ -1,0 +1,128 @@
+"""Terms: immutable, hash-consed, typed at construction.
+
+`Term(op, args, attrs)` has one instance per value: two equal terms are the same object, so identity is equality and a
+side table is a dict keyed by terms. `digest` is a content hash that is the same in every process; all ordering uses it.
+Operators are defined in `dsl/ops/` (base.py: `OPERATORS`); terms are made by `dsl/build.py` only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ricci.dsl.types import Kind, Size, TupleType, Type
+
+
+class TermError(TypeError):
+    """A constructor was given arguments that are not well typed (a defect of the caller, never of a user's text)."""
+
+
+class Term:
+    """One node. `attrs` is hashable and specific to the operator; axes inside it are data."""
+
+    __slots__ = ("__weakref__", "args", "attrs", "digest", "op", "type")
+
+    op: str
+    args: tuple[Term, ...]
+    attrs: Hashable
+    type: Any
+    digest: bytes
+
+    @property
+    def kind(self) -> Kind:
+        kind: Kind = self.type.kind
+        return kind
+
+    @property
+    def axes(self) -> Mapping[str, Size]:
+        axes: Mapping[str, Size] = self.type.axes
+        return axes
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a term is immutable ({name})")
+
+    def __repr__(self) -> str:
+        from ricci.dsl.show import show_term
+
+        return show_term(self)
+
+    def __reduce__(self) -> Any:
+        raise TermError("terms are not pickled")
+
+
+_TABLE: weakref.WeakValueDictionary[tuple[Any, ...], Term] = weakref.WeakValueDictionary()
+
+
+def canonical(attrs: object) -> str:
+    """Text of attrs that is equal exactly when attrs are equal, the same in every process."""
+    if isinstance(attrs, tuple):
+        return "(" + ",".join(canonical(a) for a in attrs) + ")"
+    if isinstance(attrs, Term):
+        return "T" + attrs.digest.hex()
+    if isinstance(attrs, str):
+        return repr(attrs)
+    return f"{type(attrs).__name__}:{attrs!s}"
+
+
+def intern(op: str, args: tuple[Term, ...], attrs: Hashable, type_: Type | TupleType) -> Term:
+    """The one term with this operator, arguments, attributes and type."""
+    key = (op, tuple(id(a) for a in args), attrs, type_)
+    found = _TABLE.get(key)
+    if found is not None:
+        return found
+    text = f"{op}|{canonical(attrs)}|{type_!s}|"
+    digest = hashlib.blake2b(text.encode() + b"".join(a.digest for a in args), digest_size=16).digest()
+    term = object.__new__(Term)
+    for name, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type_), ("digest", digest)):
+        object.__setattr__(term, name, value)
+    _TABLE[key] = term
+    return term
+
+
+@dataclass(frozen=True)
+class Function:
+    """A closed function of terms: every symbol that occurs in a result is one of `params` or a size (`#n`)."""
+
+    name: str
+    params: tuple[Term, ...]
+    results: tuple[tuple[str, Term], ...]
+
+    @property
+    def roots(self) -> tuple[Term, ...]:
+        return tuple(term for _, term in self.results)
+
+
+def subfunctions(term: Term) -> tuple[Function, ...]:
+    """Functions that a `scan`, `iterate` or matrix-free `library` term carries in its attributes."""
+    attrs = term.attrs
+    return tuple(a for a in attrs if isinstance(a, Function)) if isinstance(attrs, tuple) else ()
+
+
+def walk(roots: Iterable[Term]) -> list[Term]:
+    """Every distinct subterm, arguments before the terms that use them; bodies of scan and iterate are not entered."""
+    seen: set[Term] = set()
+    order: list[Term] = []
+    for root in roots:
+        stack: list[tuple[Term, bool]] = [(root, False)]
+        while stack:
+            term, ready = stack.pop()
+            if ready:
+                order.append(term)
+                continue
+            if term in seen:
+                continue
+            seen.add(term)
+            stack.append((term, True))
+            stack.extend((a, False) for a in reversed(term.args) if a not in seen)
+    return order
+
+
+def rewrite(roots: Sequence[Term], visit: Callable[[Term, tuple[Term, ...]], Term]) -> list[Term]:
+    """Bottom-up map over the shared graph: `visit(term, new_args)` gives the replacement of `term`."""
+    done: dict[Term, Term] = {}
+    for term in walk(roots):
+        done[term] = visit(term, tuple(done[a] for a in term.args))
+    return [done[r] for r in roots]
