@@ -208,7 +208,7 @@ class Diagnostics:
         """Raise one error with all collected diagnostics, in the order of the source."""
         if not self.errors:
             return
-        ordered = sorted(self.errors, key=lambda d: (d.span.start if d.span else -1))
+        ordered = sorted(self.errors, key=lambda d: d.span.start if d.span else -1)
         raised = error(ordered[0].code, ordered[0].message, ordered[0].span)
         raised.diagnostics = tuple(dict.fromkeys(ordered))
         raise raised

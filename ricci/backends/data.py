@@ -49,7 +49,9 @@ class Reader:
             with loaded:
                 return {key: loaded[key] for key in loaded.files}
         except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise CannotRun("E0806", f"`{name}` is not a readable npy or npz file", span, notes=(str(error).splitlines()[0][:200],)) from None
+            raise CannotRun(
+                "E0806", f"`{name}` is not a readable npy or npz file", span, notes=(str(error).splitlines()[0][:200],)
+            ) from None
 
     def array(self, name: str, key: str | None = None, span: Span | None = None) -> np.ndarray[Any, Any]:
         """One array: `key`, or the only one in the file."""
@@ -57,11 +59,21 @@ class Reader:
         if key is None and len(arrays) == 1:
             array = next(iter(arrays.values()))
         elif key is None:
-            raise CannotRun("E0807", f"`{name}` holds several arrays: {', '.join(sorted(arrays))}", span, help=f"--input name={name}:{sorted(arrays)[0]}")
+            raise CannotRun(
+                "E0807",
+                f"`{name}` holds several arrays: {', '.join(sorted(arrays))}",
+                span,
+                help=f"--input name={name}:{sorted(arrays)[0]}",
+            )
         elif key in arrays:
             array = arrays[key]
         else:
-            raise CannotRun("E0807", f"`{name}` has no array `{key}`", span, notes=(f"it holds {', '.join(sorted(k or '(one array)' for k in arrays))}",))
+            raise CannotRun(
+                "E0807",
+                f"`{name}` has no array `{key}`",
+                span,
+                notes=(f"it holds {', '.join(sorted(k or '(one array)' for k in arrays))}",),
+            )
         if array.dtype.kind not in "biufc":
             raise CannotRun("E0806", f"array `{key or ''}` of `{name}` holds {array.dtype}, not numbers", span)
         return array

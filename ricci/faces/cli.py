@@ -15,7 +15,21 @@ USAGE = 64
 INTERNAL = 1
 INTERRUPTED = 130
 
-STAGES = ("parse", "check", "discretize", "derive", "optimize", "integrate", "partition", "schedule", "loops", "emit", "load", "source", "asm")
+STAGES = (
+    "parse",
+    "check",
+    "discretize",
+    "derive",
+    "optimize",
+    "integrate",
+    "partition",
+    "schedule",
+    "loops",
+    "emit",
+    "load",
+    "source",
+    "asm",
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,8 +47,22 @@ def _add_model(parser: argparse.ArgumentParser, several: str | None = None) -> N
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="a param, `until`, `tol` or `grid.AXIS`; a value may carry a unit")
-    add("--input", nargs="+", action="extend", default=[], metavar="NAME=FILE[:KEY]", help="an array for a param, tensor or layer input (npy, npz)")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a param, `until`, `tol` or `grid.AXIS`; a value may carry a unit",
+    )
+    add(
+        "--input",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=FILE[:KEY]",
+        help="an array for a param, tensor or layer input (npy, npz)",
+    )
     add("--weights", metavar="FILE", help="npz file with the weights of layers")
     add("--seed", type=int, default=0, metavar="N", help="seed of weights and inputs that are drawn (default 0)")
     add("--backend", choices=("cpu", "reference"), default="cpu", help="generated code, or the interpreter that defines the language")
