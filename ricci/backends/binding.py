@@ -1,0 +1,170 @@
+"""Arguments of a program get their arrays: defaults, files, drawn weights; sizes that were open are read off the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ricci.backends.data import Reader, split_key
+from ricci.dsl import reference
+from ricci.dsl.model import Load
+from ricci.dsl.program import Argument, Program
+from ricci.dsl.term import Term, walk
+from ricci.dsl.types import Kind
+from ricci.errors import CannotRun
+
+Array = np.ndarray[Any, Any]
+
+DTYPES = {Kind.BOOL: np.bool_, Kind.INT: np.int64, Kind.REAL: np.float64, Kind.COMPLEX: np.complex128}
+
+
+@dataclass
+class Binding:
+    """Values of all arguments in canonical axis order and SI units, and the extent of every dim."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    drawn: list[str] = field(default_factory=list)  # weights that came from the seed
+    missing: dict[str, str] = field(default_factory=dict)  # argument -> what to do about it
+
+
+def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: str | None, seed: int) -> Binding:
+    """Bind every argument: `inputs` (name -> FILE[:KEY]) before the weights file, before the model's own value, before the seed."""
+    binding = Binding(sizes=dict(program.sizes))
+    known = {a.name: a for a in program.arguments}
+    unknown = [name for name in inputs if name not in known]
+    if unknown:
+        raise CannotRun("E0104", f"`--input {unknown[0]}`: the model has no such argument", notes=("it has " + ", ".join(sorted(known)),))
+    weight_arrays = dict(reader.arrays(weights)) if weights else {}
+    _check_weight_names(program, weight_arrays, weights)
+    pending: list[Argument] = []
+    for argument in program.arguments:
+        array = _from_file(argument, reader, inputs, weight_arrays, weights)
+        if array is None:
+            pending.append(argument)
+        else:
+            _accept(argument, array, binding)
+    _evaluate_defaults(pending, binding, seed)
+    return binding
+
+
+def _check_weight_names(program: Program, arrays: Mapping[str, Array], path: str | None) -> None:
+    names = {a.name for a in program.arguments if a.role == "weight"} | {a.name.rpartition(".")[2] for a in program.arguments if a.role == "weight"}
+    extra = sorted(set(arrays) - names)
+    if path and extra:
+        raise CannotRun("E0807", f"`{path}` holds `{extra[0]}`, which is no weight of this model", notes=("its weights are " + ", ".join(sorted(names)),))
+
+
+def _from_file(
+    argument: Argument, reader: Reader, inputs: Mapping[str, str], weights: Mapping[str, Array], weights_path: str | None
+) -> Array | None:
+    if argument.name in inputs:
+        return reader.array(*split_key(inputs[argument.name]))
+    short = argument.name.rpartition(".")[2]
+    for key in (argument.name, short):
+        if argument.role == "weight" and key in weights:
+            return weights[key]
+    if argument.role == "weight" and weights_path:
+        raise CannotRun("E0807", f"`{weights_path}` has no array for the weight `{argument.name}`")
+    if isinstance(argument.value, Load):
+        load = argument.value
+        keys = dict(load.keys)
+        key = keys.get("key")
+        arrays = reader.arrays(load.path, load.span)
+        wanted = key if isinstance(key, str) else short if short in arrays else None
+        return reader.array(load.path, wanted, load.span)
+    return None
+
+
+def _accept(argument: Argument, array: Array, binding: Binding) -> None:
+    """Check shape and kind of data against the declaration, learn open sizes, convert to SI and canonical order."""
+    type_ = argument.symbol.type
+    order = argument.order or tuple(type_.axes)
+    if array.ndim != len(order):
+        raise CannotRun("E0801", f"`{argument.name}` needs {len(order)} axes [{', '.join(order)}], the file gives an array of shape {array.shape}")
+    if array.dtype.kind == "c" and type_.kind is not Kind.COMPLEX:
+        raise CannotRun("E0801", f"`{argument.name}` is {type_.kind.name.lower()}, the file gives complex numbers")
+    for axis, extent in zip(order, array.shape, strict=True):
+        _learn(argument, axis, type_.axes[axis], extent, array.shape, binding)
+    values = array.astype(DTYPES[type_.kind])
+    if values.dtype.kind in "fc" and not np.isfinite(values).all():
+        place = dict(zip(order, (int(i) for i in np.argwhere(~np.isfinite(values))[0]), strict=True))
+        raise CannotRun("E0808", f"`{argument.name}` has a value that is not finite", notes=(f"the first at {place}",))
+    if argument.unit.factor != 1:
+        values = values * float(argument.unit.factor)
+    binding.values[argument.name] = np.ascontiguousarray(np.transpose(values, [order.index(a) for a in type_.axes]))
+
+
+def _learn(argument: Argument, axis: str, size: Any, extent: int, shape: tuple[int, ...], binding: Binding) -> None:
+    """Compare an extent with the declared size; an open dim takes it."""
+    open_dims = [d for d in size.dims if d.name not in binding.sizes]
+    if len(open_dims) == 1 and str(size) == open_dims[0].name:
+        binding.sizes[open_dims[0].name] = extent
+        return
+    if open_dims:
+        raise CannotRun("E0801", f"the size of `{axis}` of `{argument.name}` is not known", notes=(f"the file gives shape {shape}",))
+    expected = size.evaluate(binding.sizes)
+    if expected != extent:
+        raise CannotRun(
+            "E0801",
+            f"`{argument.name}` has {extent} along `{axis}`, the model has {expected}",
+            notes=(f"the file gives shape {shape}",),
+            help=f"ricci run --set grid.{axis}={extent} ..." if str(size) == axis else "",
+        )
+
+
+def _evaluate_defaults(pending: Iterable[Argument], binding: Binding, seed: int) -> None:
+    """Defaults may name other arguments: bound in dependence order; weights without data are drawn."""
+    waiting = list(pending)
+    while waiting:
+        ready = [a for a in waiting if not isinstance(a.value, Term) or _inputs(a.value) <= set(binding.values)]
+        if not ready:
+            for argument in waiting:
+                binding.missing[argument.name] = "depends on a value that is not given"
+            return
+        for argument in ready:
+            waiting.remove(argument)
+            _default(argument, binding, seed)
+
+
+def _inputs(term: Term) -> set[str]:
+    return {str(t.attrs[0] if isinstance(t.attrs, tuple) else t.attrs) for t in walk([term]) if t.op == "symbol"} - {"pi", "im"} - _sizes([term])
+
+
+def _sizes(terms: Iterable[Term]) -> set[str]:
+    names = (str(t.attrs[0] if isinstance(t.attrs, tuple) else t.attrs) for t in walk(terms) if t.op == "symbol")
+    return {name for name in names if name.startswith("#")}
+
+
+def _default(argument: Argument, binding: Binding, seed: int) -> None:
+    dims = {d.name for size in argument.symbol.axes.values() for d in size.dims}
+    unknown = dims - set(binding.sizes)
+    if isinstance(argument.value, Term):
+        binding.values[argument.name] = reference.evaluate([argument.value], binding.values, binding.sizes)[0]
+    elif argument.value is not None and not isinstance(argument.value, Load):
+        binding.values[argument.name] = np.asarray(argument.value, DTYPES[argument.symbol.kind])
+    elif argument.role == "weight" and not unknown:
+        binding.values[argument.name] = draw(argument, binding.sizes, seed)
+        binding.drawn.append(argument.name)
+    elif unknown and argument.role == "weight":
+        binding.missing[argument.name] = f"--set {sorted(unknown)[0]}=N"
+    else:
+        flag = "--input" if argument.symbol.axes else "--set"
+        binding.missing[argument.name] = f"{flag} {argument.name}=..."
+
+
+def draw(argument: Argument, sizes: Mapping[str, int], seed: int) -> Array:
+    """Normal numbers with variance 1/fan_in; fan_in = product of all extents but the first declared. Same for a name and a seed everywhere."""
+    order = argument.order or tuple(argument.symbol.axes)
+    shape = [argument.symbol.axes[a].evaluate(dict(sizes)) for a in order]
+    digest = np.frombuffer(argument.symbol.digest[:8], np.uint32)
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *(int(d) for d in digest)])))
+    scale = 1.0 / math.sqrt(max(1, math.prod(shape[1:])))
+    values: Array = generator.standard_normal(shape) * scale
+    if argument.symbol.kind is Kind.COMPLEX:
+        values = (values + 1j * generator.standard_normal(shape) * scale) / math.sqrt(2.0)
+    return np.ascontiguousarray(np.transpose(values, [order.index(a) for a in argument.symbol.axes]))
