@@ -12,14 +12,14 @@ import numpy as np
 from ricci.backends.data import Reader, split_key
 from ricci.dsl import reference
 from ricci.dsl.model import Load
+from ricci.dsl.ops.const import DTYPES
+from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Argument, Program
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind
 from ricci.errors import CannotRun
 
 Array = np.ndarray[Any, Any]
-
-DTYPES = {Kind.BOOL: np.bool_, Kind.INT: np.int64, Kind.REAL: np.float64, Kind.COMPLEX: np.complex128}
 
 
 @dataclass
@@ -53,10 +53,16 @@ def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: s
 
 
 def _check_weight_names(program: Program, arrays: Mapping[str, Array], path: str | None) -> None:
-    names = {a.name for a in program.arguments if a.role == "weight"} | {a.name.rpartition(".")[2] for a in program.arguments if a.role == "weight"}
+    names = {a.name for a in program.arguments if a.role == "weight"} | {
+        a.name.rpartition(".")[2] for a in program.arguments if a.role == "weight"
+    }
     extra = sorted(set(arrays) - names)
     if path and extra:
-        raise CannotRun("E0807", f"`{path}` holds `{extra[0]}`, which is no weight of this model", notes=("its weights are " + ", ".join(sorted(names)),))
+        raise CannotRun(
+            "E0807",
+            f"`{path}` holds `{extra[0]}`, which is no weight of this model",
+            notes=("its weights are " + ", ".join(sorted(names)),),
+        )
 
 
 def _from_file(
@@ -85,7 +91,9 @@ def _accept(argument: Argument, array: Array, binding: Binding) -> None:
     type_ = argument.symbol.type
     order = argument.order or tuple(type_.axes)
     if array.ndim != len(order):
-        raise CannotRun("E0801", f"`{argument.name}` needs {len(order)} axes [{', '.join(order)}], the file gives an array of shape {array.shape}")
+        raise CannotRun(
+            "E0801", f"`{argument.name}` needs {len(order)} axes [{', '.join(order)}], the file gives an array of shape {array.shape}"
+        )
     if array.dtype.kind == "c" and type_.kind is not Kind.COMPLEX:
         raise CannotRun("E0801", f"`{argument.name}` is {type_.kind.name.lower()}, the file gives complex numbers")
     for axis, extent in zip(order, array.shape, strict=True):
@@ -132,12 +140,8 @@ def _evaluate_defaults(pending: Iterable[Argument], binding: Binding, seed: int)
 
 
 def _inputs(term: Term) -> set[str]:
-    return {str(t.attrs[0] if isinstance(t.attrs, tuple) else t.attrs) for t in walk([term]) if t.op == "symbol"} - {"pi", "im"} - _sizes([term])
-
-
-def _sizes(terms: Iterable[Term]) -> set[str]:
-    names = (str(t.attrs[0] if isinstance(t.attrs, tuple) else t.attrs) for t in walk(terms) if t.op == "symbol")
-    return {name for name in names if name.startswith("#")}
+    names = {name_of(t) for t in walk([term]) if t.op == "symbol"}
+    return {name for name in names if not name.startswith("#")} - set(CONSTANTS)
 
 
 def _default(argument: Argument, binding: Binding, seed: int) -> None:

@@ -1,0 +1,221 @@
+"""The run of a time-dependent program: from stop to stop, in compiled slices; events, snapshots and failures on the way."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ricci.dsl import reference
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.program import Instant, Program
+from ricci.dsl.term import Function, Term
+from ricci.errors import CannotRun
+
+Array = np.ndarray[Any, Any]
+Caller = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+
+REACHED, MORE_STEPS, NOT_FINITE, UNDERFLOW, EVENT = 0, 1, 2, 3, 10
+SLICE_SECONDS = 0.3  # between looks at Ctrl-C and the progress line
+SAME_TIME = 1e-12  # times closer than this, relative to the end, are one stop
+
+
+@dataclass(frozen=True)
+class Stop:
+    """An instant that the integrator reaches exactly, and the snapshots taken there."""
+
+    time: float
+    functions: tuple[str, ...]
+
+
+@dataclass
+class Progress:
+    """What a listener sees between slices."""
+
+    time: float
+    end: float
+    steps: int
+    seconds: float
+
+
+@dataclass
+class Trajectory:
+    """What a run leaves: last states, every snapshot as (time, values) by function, counters."""
+
+    states: dict[str, Any]
+    time: float
+    snapshots: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict)
+    steps: int = 0
+    rejected: int = 0
+    dt_min: float = float("inf")
+    dt_max: float = 0.0
+    seconds: float = 0.0
+    events: list[tuple[float, int]] = field(default_factory=list)
+
+
+def end_time(until: Term, values: Mapping[str, Any], sizes: Mapping[str, int]) -> float:
+    """The number that a time of the model is, with all params known."""
+    return float(reference.evaluate([until], values, sizes)[0])
+
+
+def stops_of(instants: Sequence[Instant], end: float, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Stop]:
+    """Every instant as a time, merged and sorted; a named time after the end is an error (a check could never be made)."""
+    at: dict[float, list[str]] = {0.0: [], end: []}
+
+    def enter(moment: float, function: str) -> None:
+        near = next((t for t in at if abs(t - moment) <= SAME_TIME * max(abs(end), 1e-300)), moment)
+        at.setdefault(near, []).append(function)
+
+    for instant in instants:
+        if instant.every is not None:
+            period = end_time(instant.every, values, sizes)
+            if not period > 0:
+                raise CannotRun("E0705", f"an output interval must be positive, it is {period:g}")
+            for k in range(int(np.floor(end / period * (1 + 1e-12))) + 1):
+                enter(k * period, instant.function)
+        elif instant.time is None:
+            enter(end, instant.function)
+        elif isinstance(instant.time, str):
+            enter(0.0, instant.function)
+        else:
+            moment = end_time(instant.time, values, sizes)
+            if not 0 <= moment <= end * (1 + SAME_TIME):
+                raise CannotRun(
+                    "E0704",
+                    f"the model looks at t = {moment:g}, the run goes from 0 to {end:g}",
+                    help=f"ricci run --set until={moment:g} ...",
+                )
+            enter(moment, instant.function)
+    return [Stop(t, tuple(dict.fromkeys(at[t]))) for t in sorted(at)]
+
+
+@dataclass
+class Simulation:
+    """One run of `program` to `end`. `call(name, arguments)` evaluates a function of the program.
+
+    `controls` are the initial values of the integrator's own carries (`ctl:*`, `scale:*`), see lowering/integrate.
+    `listen` is called between slices; `record` at each snapshot (function, time, values), before the run goes on.
+    """
+
+    program: Program
+    values: Mapping[str, Any]
+    end: float
+    call: Caller
+    controls: dict[str, Any]
+    tolerance: float
+    listen: Callable[[Progress], None]
+    record: Callable[[str, float, dict[str, Any]], None]
+    keep: frozenset[str] = frozenset()  # snapshot functions whose values the caller wants back
+
+    def run(self, stops: Sequence[Stop]) -> Trajectory:
+        """Advance from stop to stop. Ctrl-C leaves through KeyboardInterrupt with `self.trajectory` up to date."""
+        states = self._call("initial", {})
+        self.trajectory = trajectory = Trajectory(states, 0.0)
+        self._not_finite(states, 0.0, "initial data")
+        for stop in stops:
+            while trajectory.time < stop.time:
+                event = self._advance(stop.time)
+                if event is not None:
+                    self._apply(event)
+            self._snapshots(stop)
+        return trajectory
+
+    def _call(self, name: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+        function: Function = self.program.functions[name]
+        known = {**self.values, **extra}
+        return self.call(name, {p: known[p] for p in parameter_names(function)})
+
+    def _advance(self, stop: float) -> int | None:
+        """Slices of the compiled time loop up to `stop` or an event; returns the event's number."""
+        trajectory = self.trajectory
+        slice_steps = 16
+        while True:
+            begin = clock.perf_counter()
+            before = trajectory.states
+            arguments = {**before, **self.controls, "t": trajectory.time, "t_stop": stop, "tol": self.tolerance, "max_steps": slice_steps}
+            result = self._call("advance", arguments)
+            took = clock.perf_counter() - begin
+            status = int(result["status"])
+            self._take(result, took)
+            if status in (NOT_FINITE, UNDERFLOW):
+                self._failed(status, before)
+            self.listen(Progress(trajectory.time, self.end, trajectory.steps, trajectory.seconds))
+            if status == REACHED:
+                trajectory.time = stop
+                return None
+            if status >= EVENT:
+                return status - EVENT
+            grow = SLICE_SECONDS / max(took, 1e-6)
+            slice_steps = max(1, min(int(slice_steps * min(max(grow, 0.25), 8.0)), 1 << 30))
+
+    def _take(self, result: Mapping[str, Any], took: float) -> None:
+        trajectory = self.trajectory
+        trajectory.states = {s.name: result[s.name] for s in self.program.states}
+        trajectory.time = float(result["t"])
+        for name in self.controls:
+            if name in result:
+                self.controls[name] = result[name]
+        trajectory.steps += int(result["steps"])
+        trajectory.rejected += int(result["rejected"])
+        if int(result["steps"]):
+            trajectory.dt_min = min(trajectory.dt_min, float(result["dt_min"]))
+            trajectory.dt_max = max(trajectory.dt_max, float(result["dt_max"]))
+        trajectory.seconds += took
+
+    def _apply(self, event: int) -> None:
+        trajectory = self.trajectory
+        changed = self._call(f"apply:{event}", {**trajectory.states, "t": trajectory.time})
+        trajectory.states = {**trajectory.states, **changed}
+        trajectory.events.append((trajectory.time, event))
+        if len(trajectory.events) > 100_000:
+            raise CannotRun(
+                "E0706",
+                f"an event has fired 100000 times by t = {trajectory.time:g}",
+                notes=("its assignment seems to make its own condition true again",),
+            )
+
+    def _snapshots(self, stop: Stop) -> None:
+        trajectory = self.trajectory
+        for name in stop.functions:
+            values = self._call(name, {**trajectory.states, "t": trajectory.time})
+            self.record(name, trajectory.time, values)
+            if name in self.keep:
+                trajectory.snapshots.setdefault(name, []).append((trajectory.time, values))
+
+    def _failed(self, status: int, before: Mapping[str, Any]) -> None:
+        trajectory = self.trajectory
+        if status == UNDERFLOW:
+            raise CannotRun(
+                "E0703",
+                f"the step became too small to go on at step {trajectory.steps}, t = {trajectory.time:g}",
+                notes=("the solution may blow up there, or a right-hand side is not smooth",),
+                help="ricci run --set tol=1e-3 ...",
+            )
+        self._not_finite(trajectory.states, trajectory.time, f"step {trajectory.steps}")
+        rates = self._call("rhs", {**trajectory.states, "t": trajectory.time}) if "rhs" in self.program.functions else {}
+        self._not_finite(rates, trajectory.time, f"step {trajectory.steps}")
+        raise CannotRun("E0701", f"a value is not finite at step {trajectory.steps}, t = {trajectory.time:g}")
+
+    def _not_finite(self, arrays: Mapping[str, Any], time: float, where: str) -> None:
+        """E0701 for the first array that is not finite: field, place and time."""
+        for state in self.program.states:
+            array = np.asarray(arrays.get(state.name, 0.0))
+            bad = ~np.isfinite(array)
+            if not bad.any():
+                continue
+            place = tuple(int(i) for i in np.argwhere(bad)[0])
+            value = "NaN" if np.isnan(array[place]) else "infinite"
+            spot = ", ".join(f"{axis.partition(':')[0]} point {i}" for axis, i in zip(state.symbol.axes, place, strict=True))
+            raise CannotRun(
+                "E0701",
+                f"`{state.field}` became {value} at {where}, t = {time:g}" + (f", at {spot}" if spot else ""),
+                notes=(f"{int(bad.sum())} of its {array.size} values are not finite",),
+            )
+
+
+def parameter_names(function: Function) -> list[str]:
+    """Names of the parameters, in order."""
+    return [name_of(p) for p in function.params]

@@ -1,0 +1,128 @@
+"""Values given beside a model (`--set`, `run ... with`, Python keywords) enter as syntax, so that one set of checks sees them.
+
+`params`, `dims` take a new value; `until`, `tol`, `time`, `space` and `grid.AXIS` replace or add the option of every `solve`.
+A plain number for a quantity with a unit is in the unit that the model's own value, or its declared type, has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ricci.dsl import tree
+from ricci.errors import CheckFailed, Span
+
+OPTIONS = ("until", "tol", "time", "space", "method", "linear", "dtype")
+
+
+def override(file: tree.File, settings: Iterable[tuple[str, str]], parse_expression: Callable[[str, str], tree.Expr]) -> tree.File:
+    """The same file with each (name, text of the value) in place; E0104 for a name that the model does not have."""
+    for name, text in settings:
+        value = parse_expression(text, f"--set {name}")
+        file = _set(file, name, value)
+    return file
+
+
+def _set(file: tree.File, name: str, value: tree.Expr) -> tree.File:
+    grid, dot, axis = name.partition(".")
+    if dot and grid == "grid":
+        return _set_grid(file, axis, value)
+    if name in OPTIONS and not _declares(file, name):
+        return _map_solves(file, name, lambda solve: _with_entry(solve, name, (value,)), value)
+    found = False
+    statements: list[tree.Statement] = []
+    for statement in file.statements:
+        changed = _set_value(statement, name, value)
+        found = found or changed is not statement
+        statements.append(changed)
+    if not found:
+        raise CheckFailed("E0104", f"`{name}` is no param, dim or option of this model", value.span, notes=(_known(file),))
+    return replace(file, statements=tuple(statements))
+
+
+def _set_value(statement: tree.Statement, name: str, value: tree.Expr) -> tree.Statement:
+    if isinstance(statement, tree.ParamDeclaration):
+        params = tuple(replace(p, value=_in_unit_of(p, value)) if p.name.id == name else p for p in statement.params)
+        return replace(statement, params=params) if any(p.name.id == name for p in params) else statement
+    if isinstance(statement, tree.DimDeclaration):
+        dims = tuple(replace(d, size=value) if d.name.id == name else d for d in statement.dims)
+        return replace(statement, dims=dims) if any(d.name.id == name for d in dims) else statement
+    return statement
+
+
+def _in_unit_of(param: tree.ParamDef, value: tree.Expr) -> tree.Expr:
+    """A number without unit takes the unit of the old value or of the declared type."""
+    old = param.value
+    if isinstance(old, tree.Unary):
+        old = old.operand
+    unit = old.unit if isinstance(old, tree.Number) else None
+    if unit is None and param.type is not None:
+        unit = param.type.unit
+    return _with_unit(value, unit)
+
+
+def _with_unit(value: tree.Expr, unit: tree.UnitExpr | None) -> tree.Expr:
+    if unit is None:
+        return value
+    if isinstance(value, tree.Number) and value.unit is None:
+        return replace(value, unit=unit)
+    if isinstance(value, tree.Unary):
+        return replace(value, operand=_with_unit(value.operand, unit))
+    return value
+
+
+def _set_grid(file: tree.File, axis: str, value: tree.Expr) -> tree.File:
+    key = tree.Keyword(name=tree.Name(axis, span=value.span), value=value, span=value.span)
+
+    def change(solve: tree.Solve) -> tree.Solve:
+        old = next((e for e in solve.entries if e.name.id == "grid"), None)
+        rest: Sequence[Any] = old.arguments if old else ()
+        kept = tuple(a for a in rest if not (isinstance(a, tree.Keyword) and a.name.id == axis))
+        return _with_entry(solve, "grid", (key, *kept))
+
+    return _map_solves(file, f"grid.{axis}", change, value)
+
+
+def _with_entry(solve: tree.Solve, name: str, arguments: tuple[Any, ...]) -> tree.Solve:
+    old = next((e for e in solve.entries if e.name.id == name), None)
+    if old is not None and len(arguments) == 1 and isinstance(arguments[0], tree.Expr):
+        arguments = (_like(old, arguments[0]),)
+    span: Span = arguments[0].span
+    entry = tree.Entry(name=tree.Name(name, span=span), arguments=arguments, span=span)
+    others = tuple(e for e in solve.entries if e.name.id != name)
+    return replace(solve, entries=(*others, entry))
+
+
+def _like(old: tree.Entry, value: tree.Expr) -> tree.Argument:
+    """`until: t=5 [s]` with 7 becomes `t=7 [s]`: the keyword and the unit of the old entry stay."""
+    first = old.arguments[0] if old.arguments else None
+    inner = first.value if isinstance(first, tree.Keyword) else first
+    if isinstance(inner, tree.Number):
+        value = _with_unit(value, inner.unit)
+    if isinstance(first, tree.Keyword):
+        return replace(first, value=value, span=value.span)
+    return value
+
+
+def _map_solves(file: tree.File, name: str, change: Callable[[tree.Solve], tree.Solve], value: tree.Expr) -> tree.File:
+    if not any(isinstance(s, tree.Solve) and s.goal is None for s in file.statements):
+        raise CheckFailed("E0104", f"`{name}` is an option of `solve`, and this model has no `solve {{ ... }}`", value.span)
+    return replace(file, statements=tuple(change(s) if isinstance(s, tree.Solve) and s.goal is None else s for s in file.statements))
+
+
+def _declares(file: tree.File, name: str) -> bool:
+    return any(name in names for names in _names(file))
+
+
+def _names(file: tree.File) -> list[list[str]]:
+    params = [p.name.id for s in file.statements if isinstance(s, tree.ParamDeclaration) for p in s.params]
+    dims = [d.name.id for s in file.statements if isinstance(s, tree.DimDeclaration) for d in s.dims]
+    return [params, dims]
+
+
+def _known(file: tree.File) -> str:
+    params, dims = _names(file)
+    parts = [f"params {', '.join(params)}"] if params else []
+    parts += [f"dims {', '.join(dims)}"] if dims else []
+    return "it has " + "; ".join([*parts, "options until, tol, grid.AXIS"])
