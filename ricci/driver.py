@@ -1,0 +1,148 @@
+"""The pipeline, one stage after another. Each function has one input and one output; `STAGES` is what `ricci show` prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ricci.errors import CannotLower, CannotRun, ParseFailed, Source
+
+if TYPE_CHECKING:
+    from ricci.dsl import tree
+    from ricci.dsl.model import Model, Solve
+    from ricci.dsl.program import Program
+
+LARGEST_SOURCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user decides beside the text of a model. `set` and `input` are (name, text) pairs in the order given."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    input: tuple[tuple[str, str], ...] = ()
+    weights: str | None = None
+    seed: int = 0
+    backend: str = "cpu"
+    threads: int | None = None
+    opt: int = 2
+    allow_read: tuple[str, ...] = ()
+
+
+def read(path: str | os.PathLike[str]) -> Source:
+    """A file as a source; E0805 when it cannot be read, E0004 when it is too large, E0001 when it is no text."""
+    try:
+        if os.path.getsize(path) > LARGEST_SOURCE:
+            raise ParseFailed("E0004", f"`{path}` is larger than 1 MiB: a model is a text, data belong into files that it loads")
+        return Source(str(path), Path(path).read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise CannotRun("E0805", f"cannot read `{path}`: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ParseFailed("E0001", f"`{path}` is not UTF-8 text (byte {error.start})") from None
+
+
+def parse(source: Source, settings: Settings = Settings()) -> tree.File:
+    """Text -> syntax tree, with the values of `settings.set` in place."""
+    from ricci.dsl.override import override
+    from ricci.dsl.parse import parse as parse_source
+    from ricci.dsl.parse import parse_expression
+
+    file = parse_source(source)
+    return override(file, settings.set, lambda text, name: parse_expression(Source(name, text)))
+
+
+def check(file: tree.File) -> Model:
+    """Tree -> model: names, axes, units and conditions are right, or CheckFailed says what is not."""
+    from ricci.dsl.check import check as check_file
+
+    return check_file(file)
+
+
+def check_text(source: Source, settings: Settings = Settings()) -> Model:
+    """Text -> model."""
+    return check(parse(source, settings))
+
+
+def supported(model: Model) -> Model:
+    """E0601 for the first statement that is understood and cannot be run yet."""
+    if model.unsupported:
+        first, *rest = model.unsupported
+        notes = tuple(f"also: {u.what}" for u in rest[:3])
+        raise CannotLower("E0601", f"this version cannot run {first.what}", first.span, notes=notes)
+    return model
+
+
+def discretize(model: Model) -> Program:
+    """Model -> program: no derivative in space left."""
+    from ricci.lowering.discretize import discretize as lower
+
+    return lower(supported(model))
+
+
+def derive(program: Program) -> Program:
+    """Program -> program: with the Jacobian-vector product and the time derivative of the right-hand side."""
+    from ricci.lowering.derive import derive as lower
+
+    return lower(program) if "rhs" in program.functions else program
+
+
+def optimize(program: Program, level: int) -> tuple[Program, Any]:
+    """Program -> program, cheaper and equal; and the report that `explain` prints."""
+    from ricci.egraph import optimize as improve
+    from ricci.machine import Machine
+
+    return improve(program, level, Machine())
+
+
+def integrate(program: Program, method: Any) -> Program:
+    """Program -> program: with `advance`, the time loop."""
+    from ricci.lowering.integrate import integrate as lower
+
+    return lower(program, method)
+
+
+def schedule(program: Program, name: str) -> Any:
+    """One function -> plan: loop nests, buffers, order."""
+    from ricci.lowering.schedule import schedule as lower
+
+    return lower(program.functions[name], program.origins)
+
+
+def compiled(program: Program, name: str, settings: Settings) -> Any:
+    """One function -> executable of generated code."""
+    from ricci.backends.numba_cpu import compile_plan
+
+    return compile_plan(schedule(program, name))
+
+
+def main_solve(model: Model) -> Solve | None:
+    """The statement that integrates the equations, if there is one."""
+    return next((s for s in model.solves if not s.goal), None)
+
+
+def with_sizes(program: Program, sizes: dict[str, int]) -> Program:
+    return replace(program, sizes={**program.sizes, **sizes})
+
+
+def _show_parse(source: Source, settings: Settings) -> str:
+    from ricci.dsl.format import format_file
+
+    return format_file(parse(source, settings))
+
+
+def _show_check(source: Source, settings: Settings) -> str:
+    from ricci.dsl.show import show_model
+
+    return show_model(check_text(source, settings))
+
+
+def _show_program(until: Callable[[Program, Settings], Program]) -> Callable[[Source, Settings], str]:
+    def show(source: Source, settings: Settings) -> str:
+        from ricci.dsl.show import show_program
+
+        return show_program(until(discretize(check_text(source, settings)), settings))
+
+    return show

@@ -1,0 +1,332 @@
+"""Models written in Python: the same text, the same checks, the same numbers as a file.
+
+    import ricci as r
+    from ricci import dt, dxx, dn, sin, cos, exp
+    m = r.Model("heat"); x, = m.domain("D", x=(-1, 1)); t = m.t; u = m.field("u")
+    m.eq(dt(u), dxx(u)); m.bc(u, "x.lo", u, 0); m.bc(u, "x.hi", u, 0); m.initial(u, sin(x))
+    solution = m.solve(grid={"x": 41}, until=1)
+
+`print(m)` gives the text of the model. Names of operators (`dt`, `lap`, `exp`, ...) are attributes of `ricci`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ricci.errors import RicciError, Source
+from ricci.faces.expression import Expression, as_expression, call
+
+__all__ = ["Expression", "Model", "RicciError", "Solution", "dims", "integral", "layer", "mean", "model", "out", "pi", "simplify", "weight"]
+
+pi = Expression("pi")
+im = Expression("im")
+inf = Expression("inf")
+
+
+class Operator:
+    """A name of the language: `exp(u)`, `sum["i"](e)`, `softmax[s](e)`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Expression:
+        return call(self.name, *arguments, **keywords)
+
+    def __getitem__(self, items: Any) -> Expression:
+        listed = items if isinstance(items, tuple) else (items,)
+        return Expression(f"{self.name}[{', '.join(i if isinstance(i, str) else str(as_expression(i)) for i in listed)}]")
+
+    def __repr__(self) -> str:
+        return f"ricci.{self.name}"
+
+
+def where(condition: Any, yes: Any, no: Any) -> Expression:
+    """`if condition then yes else no`."""
+    return Expression(f"(if {as_expression(condition)} then {as_expression(yes)} else {as_expression(no)})")
+
+
+def quantity(value: float, unit: str) -> Expression:
+    """A number with a unit: `quantity(20, "m")` is `20 [m]`."""
+    return Expression(f"{as_expression(value)} [{unit}]")
+
+
+def _statement(names: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in names)
+
+
+class Model:
+    """Statements of one model, in order. Every method adds one statement and returns what it names."""
+
+    def __init__(self, name: str = "model") -> None:
+        self.name = name
+        self.t = Expression("t")
+        self._lines: list[str] = []
+        self._domain = ""
+
+    def __str__(self) -> str:
+        from ricci.driver import parse
+        from ricci.dsl.format import format_file
+
+        return format_file(parse(self.source()))
+
+    def source(self) -> Source:
+        """The text as diagnostics show it."""
+        return Source(f"<{self.name}>", "\n".join(self._lines) + "\n")
+
+    def add(self, statement: str) -> None:
+        """Any statement of the language as text."""
+        self._lines.append(statement)
+
+    def domain(self, name: str, **axes: Any) -> tuple[Expression, ...]:
+        """`domain("D", x=(0, 1), y=(0, 2, "periodic"))` returns the coordinates."""
+        parts = []
+        for axis, bounds in axes.items():
+            lo, hi, *rest = bounds
+            parts.append(f"{axis} in {as_expression(lo)}..{as_expression(hi)}{' periodic' if rest == ['periodic'] else ''}")
+        self.add(f"domain {name}: {', '.join(parts)}")
+        self._domain = name
+        return tuple(Expression(axis) for axis in axes)
+
+    def field(self, name: str, domain: str | None = None, type: str = "", index: Sequence[Any] = ()) -> Expression:
+        """An unknown on a domain (the last one declared if none is given; `"t"` for one without space)."""
+        items = f"[{', '.join(str(as_expression(i)) for i in index)}]" if index else ""
+        self.add(f"field {name}{items}({domain or self._domain or 't'})" + (f": {type}" if type else ""))
+        return Expression(name)
+
+    def param(self, name: str, value: Any = None, type: str = "") -> Expression:
+        """A run-time argument with its default."""
+        self.add(f"param {name}" + (f": {type}" if type else "") + (f" = {as_expression(value)}" if value is not None else ""))
+        return Expression(name)
+
+    def let(self, name: str, value: Any) -> Expression:
+        """A name for an expression."""
+        self.add(f"let {name} = {as_expression(value)}")
+        return Expression(name)
+
+    def eq(self, left: Any, right: Any, name: str = "") -> None:
+        """`equation name: left = right`."""
+        self.add(f"equation {name + ': ' if name else ''}{as_expression(left)} = {as_expression(right)}")
+
+    def bc(self, field: Any, side: str | Sequence[str], left: Any, right: Any) -> None:
+        """`boundary field on side: left = right`; sides are named as `"x.lo"`."""
+        sides = side if isinstance(side, str) else ", ".join(side)
+        self.add(f"boundary {as_expression(field)} on {sides}: {as_expression(left)} = {as_expression(right)}")
+
+    def initial(self, target: Any, value: Any) -> None:
+        """`initial target = value`."""
+        self.add(f"initial {as_expression(target)} = {as_expression(value)}")
+
+    def check(self, condition: Any) -> None:
+        """A condition that the result must meet."""
+        self.add(f"check {as_expression(condition)}")
+
+    def event(self, condition: Any, target: Any, value: Any) -> None:
+        """`event when condition: target = value`."""
+        self.add(f"event when {as_expression(condition)}: {as_expression(target)} = {as_expression(value)}")
+
+    def solve(
+        self,
+        grid: Mapping[str, int] | None = None,
+        until: Any = None,
+        tol: Any = None,
+        space: Any = None,
+        time: Any = None,
+        threads: int | None = None,
+        backend: str = "cpu",
+        opt: int = 2,
+        **params: Any,
+    ) -> Solution:
+        """Run the model; params given here replace their defaults. The result holds every field at the end."""
+        from ricci.driver import Settings
+
+        entries = []
+        if grid:
+            entries.append("grid: " + _statement([(k, str(v)) for k, v in grid.items()]))
+        for key, value in (("until", until), ("tol", tol), ("space", space), ("time", time)):
+            if value is not None:
+                entries.append(f"{key}: " + (value if isinstance(value, str) else str(as_expression(value))))
+        lines = [*self._lines, "solve { " + "; ".join(entries) + " }"] if entries else self._lines
+        source = Source(f"<{self.name}>", "\n".join(lines) + "\n")
+        settings = Settings(set=tuple((k, str(as_expression(v))) for k, v in params.items()), threads=threads, backend=backend, opt=opt)
+        return _solve(source, settings)
+
+
+def _solve(source: Source, settings: Any) -> Solution:
+    from ricci.faces.execute import execute
+
+    return Solution(execute(source, settings))
+
+
+class Solution:
+    """Results by name: `solution.u` is labelled data (numpy in `.values`, `.to_xarray()`), `solution.checks` what was checked."""
+
+    def __init__(self, outcome: Any) -> None:
+        self._outcome = outcome
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = self._outcome.results.get(name)
+        if found is None:
+            raise AttributeError(f"the result has no `{name}`; it has {', '.join(self._outcome.results)}")
+        return found
+
+    def __getitem__(self, name: str) -> Any:
+        return self._outcome.results[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._outcome.results]
+
+    @property
+    def checks(self) -> Any:
+        return self._outcome.checks
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What `ricci run --json` prints."""
+        report: dict[str, Any] = self._outcome.to_json()
+        return report
+
+    def __repr__(self) -> str:
+        return "\n".join(repr(r) for r in self._outcome.results.values())
+
+
+def model(text: str, **params: Any) -> Solution:
+    """Run the file form of a model, with values for its params."""
+    from ricci.driver import Settings
+
+    return _solve(Source("<model>", text), Settings(set=tuple((k, str(as_expression(v))) for k, v in params.items())))
+
+
+class Dim(Expression):
+    """An index; `Dim.p` is a second index over the same range."""
+
+
+_SIZES: dict[str, int | None] = {}
+
+
+def dims(names: str | Sequence[str], **sizes: int) -> tuple[Expression, ...]:
+    """`b, d = dims("b", d=784)`: indices, open ones first by name, then fixed ones."""
+    listed = names.replace(",", " ").split() if isinstance(names, str) else list(names)
+    for name in listed:
+        _SIZES[name] = None
+    _SIZES.update(sizes)
+    return tuple(Dim(n) for n in [*listed, *sizes])
+
+
+class _Weight(Expression):
+    """A weight before it has a name: the name is the Python variable's, found when the layer is traced."""
+
+
+_TRACE: list[_LayerTrace] = []
+
+
+class _LayerTrace:
+    def __init__(self) -> None:
+        self.weights: list[str] = []
+        self.assignments: list[str] = []
+
+
+def weight(*indices: Any, **structures: Any) -> Expression:
+    """`W = weight(h, d, btt=dict(cores=2, rank=2))` inside a layer."""
+    if not _TRACE:
+        raise TypeError("weight(...) stands inside a function decorated with @ricci.layer")
+    trace = _TRACE[-1]
+    name = f"W{len(trace.weights) + 1}"
+    notes = "".join(f" @{k}({_arguments(v)})" for k, v in structures.items())
+    trace.weights.append(f"weight {name}[{', '.join(str(i) for i in indices)}]{notes}")
+    return Expression(name)
+
+
+def _arguments(value: Any) -> str:
+    return ", ".join(f"{k}={as_expression(v)}" for k, v in value.items()) if isinstance(value, dict) else str(as_expression(value))
+
+
+class _Out:
+    """`out[b, c] << expression` writes the output of a layer."""
+
+    def __init__(self, items: tuple[Any, ...] = ()) -> None:
+        self.items = items
+
+    def __getitem__(self, items: Any) -> _Out:
+        return _Out(items if isinstance(items, tuple) else (items,))
+
+    def __lshift__(self, value: Any) -> Expression:
+        if not _TRACE:
+            raise TypeError("out[...] << ... stands inside a function decorated with @ricci.layer")
+        _TRACE[-1].assignments.append(f"out[{', '.join(str(i) for i in self.items)}] = {as_expression(value)}")
+        return Expression("out")
+
+
+out = _Out()
+
+
+class Layer:
+    """A traced layer: `str(layer)` is its text; calling it with numpy arrays runs it, axes in the order of its inputs."""
+
+    def __init__(self, name: str, text: str, inputs: Sequence[str]) -> None:
+        self.name, self.text, self.inputs = name, text, tuple(inputs)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __call__(self, *arrays: Any, weights: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
+        from ricci.faces.execute import call_layer
+
+        return call_layer(Source(f"<{self.name}>", self.text), self.name, dict(zip(self.inputs, arrays, strict=True)), weights, seed)
+
+
+def layer(out: str, **inputs: str) -> Callable[[Callable[..., Any]], Layer]:
+    """`@layer(out="b c", x="b d")` traces the function once; an input without indices here takes those of its first use."""
+
+    def decorate(function: Callable[..., Any]) -> Layer:
+        names = list(inspect.signature(function).parameters)
+        trace = _LayerTrace()
+        _TRACE.append(trace)
+        try:
+            function(*(Expression(n) for n in names))
+        finally:
+            _TRACE.pop()
+        text = _layer_text(function.__name__, names, inputs, out.replace(",", " ").split(), trace)
+        return Layer(function.__name__, text, names)
+
+    return decorate
+
+
+def _layer_text(name: str, names: Sequence[str], inputs: Mapping[str, str], result: Sequence[str], trace: _LayerTrace) -> str:
+    import re
+
+    used = " ".join(trace.assignments)
+    signature = []
+    for n in names:
+        indices = inputs.get(n)
+        if indices is None:
+            found = re.search(rf"(?<![\w'.]){re.escape(n)}\[([^\]]*)\]", used)
+            if found is None:
+                raise TypeError(f'the indices of `{n}` are not known: give them as @layer(..., {n}="b d")')
+            indices = found.group(1)
+        signature.append(f"{n}[{', '.join(indices.replace(',', ' ').split())}]")
+    sizes = [f"{d} = {s}" if s is not None else d for d, s in _SIZES.items()]
+    body = "\n".join(f"  {line}" for line in [*trace.weights, *trace.assignments])
+    header = f"layer {name}({', '.join(signature)}) -> out[{', '.join(result)}] {{"
+    return (f"dim {', '.join(sizes)}\n" if sizes else "") + f"{header}\n{body}\n}}\n"
+
+
+def simplify(expressions: Any, cost: str = "ops", given: Mapping[str, Any] | None = None) -> Any:
+    """Cheapest equal form of SymPy or ricci expressions by the optimizer; the same kind comes back."""
+    from ricci.egraph.simplify import simplify as improve
+
+    return improve(expressions, cost=cost, given=dict(given or {}))
+
+
+def __getattr__(name: str) -> Any:
+    """Operators of the language by their names."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    from ricci.dsl.check.operators import operator_names
+
+    if name in operator_names():
+        return Operator(name)
+    raise AttributeError(f"module 'ricci' has no attribute {name!r}")
