@@ -18,7 +18,7 @@ from typing import Any
 from ricci.errors import RicciError, Source
 from ricci.faces.expression import Expression, as_expression, call
 
-__all__ = ["Expression", "Model", "RicciError", "Solution", "dims", "integral", "layer", "mean", "model", "out", "pi", "simplify", "weight"]
+__all__ = ["Expression", "Model", "RicciError", "Solution", "dims", "layer", "model", "out", "pi", "simplify", "weight"]
 
 pi = Expression("pi")
 im = Expression("im")

@@ -1,0 +1,227 @@
+"""The prompt: statements are checked as they are entered and join the model when they fit; commands start with a colon.
+
+A line that opens a bracket goes on; a statement with an error is refused and the model stays as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, TextIO
+
+from ricci.driver import Settings
+from ricci.errors import RicciError, Source
+
+PROMPT = "ricci> "
+CONTINUED = "  ...> "
+HELP = """statements of the language join the model; `solve { ... }` or `run` also computes
+  run [with NAME=VALUE, ...]   compute, with other values
+  explain [CODE]               what was chosen for the model and why; what a code means
+  :list                        the text of the model          :undo    drop the last entry
+  :show STAGE                  what a stage produced          :source  the generated code
+  :load FILE   :save FILE      read, write the model          :clear   start again
+  :help        :quit"""
+INCOMPLETE = ("E0301", "E0303", "E0305")  # a model in the making may still lack conditions and equations
+
+
+@dataclass
+class Session:
+    """The model so far, as accepted pieces of text. `feed` takes one complete entry and says what to print."""
+
+    entries: list[str] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+    listen: Callable[[Any], None] | None = None
+    done: bool = False
+
+    def source(self, extra: str = "") -> Source:
+        return Source("<prompt>", "\n".join([*self.entries, *([extra] if extra else [])]) + "\n")
+
+    def feed(self, text: str) -> str:
+        """One entry, statement or command; errors come back as text, never as an exception."""
+        text = text.strip()
+        if not text:
+            return ""
+        try:
+            if text.startswith(":"):
+                return self._command(text[1:])
+            word = text.split(maxsplit=1)[0]
+            if word == "explain":
+                return self._explain(text[len(word) :].strip())
+            if word == "run":
+                return self._run(text[len(word) :].strip())
+            return self._statement(text)
+        except RicciError as error:
+            return error.render()
+
+    def _statement(self, text: str) -> str:
+        from ricci.driver import check_text
+
+        problem = ""
+        try:
+            check_text(self.source(text), self.settings)
+        except RicciError as error:
+            if not all(d.code in INCOMPLETE for d in error.diagnostics):
+                raise
+            problem = "\n".join(f"  still open: {d.message}" for d in error.diagnostics)
+        self.entries.append(text)
+        if any(line.strip().startswith("solve") for line in text.replace(";", "\n").splitlines()):
+            if problem:
+                self.entries.pop()
+                return problem
+            return self._run("")
+        return problem or "  ok"
+
+    def _run(self, rest: str) -> str:
+        from ricci.faces.execute import execute
+
+        settings = self.settings
+        if rest.startswith("with"):
+            pairs = tuple(_pair(part) for part in _split(rest[4:]))
+            settings = replace(settings, set=(*settings.set, *pairs))
+        outcome = execute(self.source(), settings, listen=self.listen)
+        return str(outcome.summary())
+
+    def _explain(self, subject: str) -> str:
+        if subject:
+            from ricci.faces.command_show import explain_code
+
+            return explain_code(subject)
+        from ricci.faces.command_show import explain_source
+
+        return explain_source(self.source(), self.settings)
+
+    def _command(self, text: str) -> str:
+        word, _, rest = text.partition(" ")
+        commands: dict[str, Callable[[str], str]] = {
+            "help": lambda _: HELP,
+            "list": lambda _: self.source().text.rstrip(),
+            "undo": self._undo,
+            "clear": self._clear,
+            "show": self._show,
+            "source": lambda _: self._show("source"),
+            "load": self._load,
+            "save": self._save,
+            "quit": self._quit,
+            "q": self._quit,
+        }
+        if word not in commands:
+            return f"there is no `:{word}`; :help lists the commands"
+        return commands[word](rest.strip())
+
+    def _undo(self, _: str) -> str:
+        return f"  dropped: {self.entries.pop()}" if self.entries else "  nothing to drop"
+
+    def _clear(self, _: str) -> str:
+        self.entries.clear()
+        return "  empty"
+
+    def _show(self, stage: str) -> str:
+        from ricci.faces.command_show import show_source
+
+        return show_source(stage or "discretize", self.source(), self.settings)
+
+    def _load(self, path: str) -> str:
+        from ricci.driver import check_text, read
+
+        source = read(path)
+        check_text(source, self.settings)
+        self.entries[:] = [source.text.rstrip("\n")]
+        return f"  {path}: ok"
+
+    def _save(self, path: str) -> str:
+        from ricci.faces.command_check import write_text
+
+        write_text(path, self.source().text)
+        return f"  wrote {path}"
+
+    def _quit(self, _: str) -> str:
+        self.done = True
+        return ""
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip()
+
+
+def _split(text: str) -> Iterator[str]:
+    """Parts between commas outside brackets."""
+    depth, part = 0, ""
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            yield part
+            part = ""
+        else:
+            part += c
+    if part.strip():
+        yield part
+
+
+def open_brackets(text: str) -> int:
+    """How many brackets are still open, outside texts and comments; a prompt goes on while there are any."""
+    depth, quoted, comment = 0, False, False
+    for c in text:
+        if c == "\n":
+            quoted = comment = False
+        elif comment:
+            continue
+        elif c == '"':
+            quoted = not quoted
+        elif not quoted:
+            comment = c == "#"
+            depth += (c in "([{") - (c in ")]}")
+    return depth
+
+
+def words() -> list[str]:
+    """What completion offers: keywords, operators, commands."""
+    from ricci.dsl.check.operators import operator_names
+    from ricci.dsl.lexer import KEYWORDS
+
+    return sorted(
+        {*KEYWORDS, *operator_names(), "run", "explain", ":help", ":list", ":undo", ":show", ":source", ":load", ":save", ":clear", ":quit"}
+    )
+
+
+def repl(output: TextIO | None = None) -> int:
+    """Prompt until `:quit` or the end of input; with prompt_toolkit when it is there and the input is a terminal."""
+    session = Session()
+    out = output or sys.stdout
+    read = _reader()
+    print("ricci; :help lists the commands", file=out)
+    text = ""
+    while not session.done:
+        try:
+            line = read(CONTINUED if text else PROMPT)
+        except EOFError:
+            break
+        except KeyboardInterrupt:
+            text = ""
+            continue
+        text = f"{text}\n{line}" if text else line
+        if open_brackets(text) > 0:
+            continue
+        try:
+            said = session.feed(text)
+        except KeyboardInterrupt:
+            said = "  interrupted"
+        if said:
+            print(said, file=out)
+        text = ""
+    return 0
+
+
+def _reader() -> Callable[[str], str]:
+    if not sys.stdin.isatty():
+        return input
+    try:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.completion import WordCompleter
+        from prompt_toolkit.history import InMemoryHistory
+    except ImportError:
+        return input
+    prompt: Any = PromptSession(completer=WordCompleter(words(), WORD=False), history=InMemoryHistory(), complete_while_typing=False)
+    ask: Callable[[str], str] = prompt.prompt
+    return ask
