@@ -1,0 +1,102 @@
+"""`ricci check` and `ricci fmt`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ricci.errors import CannotWrite, RicciError, Source
+
+
+def check(files: Sequence[str], as_json: bool) -> int:
+    """Check every file; say one line for each good one, all diagnostics for the others."""
+    from ricci.driver import check_text, read
+
+    code = 0
+    reports: list[dict[str, Any]] = []
+    for name in files:
+        try:
+            model = check_text(read(name))
+        except RicciError as error:
+            code = max(code, error.exit_code)
+            reports.append({"file": name, "ok": False, **error.to_json()})
+            if not as_json:
+                print(error.render(), file=sys.stderr)
+            continue
+        notes = [d.to_json() for d in model.notes]
+        later = [{"what": u.what, "span": u.span.to_json() if u.span else None} for u in model.unsupported]
+        reports.append({"file": name, "ok": True, "errors": [], "notes": notes, "not_yet_run": later})
+        if not as_json:
+            for note in model.notes:
+                print(note.render())
+            print(f"{name}: {describe(model)}")
+            for unsupported in model.unsupported:
+                print(f"  checked, but this version cannot run {unsupported.what}")
+    if as_json:
+        import json
+
+        print(json.dumps(reports[0] if len(reports) == 1 else reports))
+    return code
+
+
+def describe(model: Any) -> str:
+    """`ok: 2 unknowns, 2 equations, ...`, the counts that make a model well posed."""
+    counts = [
+        (len(model.fields), "unknown", "unknowns"),
+        (len(model.equations), "equation", "equations"),
+        (len(model.conditions), "boundary condition", "boundary conditions"),
+        (len(model.initials), "initial condition", "initial conditions"),
+        (len(model.layers), "layer", "layers"),
+        (len(model.lets), "definition", "definitions"),
+        (len(model.checks), "check", "checks"),
+    ]
+    said = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
+    return "ok: " + ", ".join(said) if said else "ok: nothing is declared"
+
+
+def fmt(files: Sequence[str], only_check: bool, to_stdout: bool) -> int:
+    """Write files in canonical form; with `only_check` leave with 4 if one is not."""
+    from ricci.driver import read
+
+    changed = []
+    for name in files:
+        source = Source("<stdin>", sys.stdin.read()) if name == "-" else read(name)
+        text = canonical(source)
+        if name == "-" or to_stdout:
+            sys.stdout.write(text)
+        elif text != source.text:
+            changed.append(name)
+            if not only_check:
+                write_text(name, text)
+    for name in changed:
+        print(f"{name}: {'is not canonical' if only_check else 'rewritten'}")
+    return 4 if only_check and changed else 0
+
+
+def canonical(source: Source) -> str:
+    """The canonical text, comments kept."""
+    from ricci.driver import parse
+    from ricci.dsl.format import format_file
+
+    return format_file(parse(source))
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write beside, then rename: a file is whole or as it was."""
+    target = Path(path)
+    partial = ""
+    try:
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+        handle, partial = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.resolve().parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
+            out.write(text)
+        os.chmod(partial, mode)
+        os.replace(partial, target)
+    except OSError as error:
+        if partial and os.path.exists(partial):
+            os.unlink(partial)
+        raise CannotWrite("E0810", f"cannot write `{path}`: {error.strerror or error}") from None
