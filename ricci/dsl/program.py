@@ -6,8 +6,10 @@ Functions of a PDE or ODE program (all take `params` and coordinates' bounds as 
 - `rhs_tangent`: (t, states, params, one direction symbol `d:NAME` per state) -> directional derivative of rhs (derive)
 - `rhs_time`: (t, states, params) -> partial derivative of rhs with respect to t (derive)
 - `advance`: (t, t_stop, controller, states, params) -> states, t, controller, counters (integrate)
-- `snapshot:K`: (t, states, params) -> quantities needed later (checks, outputs, plots) at one instant
-- `check:K`: (snapshots, params) -> left, right sides and the truth value
+- `final`: (t, states, params) -> every field of the model on its full axes, result names = field names
+- `output:I`, `plot:I`: (t, states, params) -> the quantities of the I-th output or plot, result names = their labels
+- `snapshot:K`: (t, states, params) -> values that checks need of one instant, result names = the symbols that stand for them (`@K:J`)
+- `check:I`: (t, states at the end, snapshot symbols, params) -> `left:J`, `right:J` of its J-th comparison and `holds`
 - `event:K`: (t, states, params) -> margin; `apply:K`: (t, states, params) -> states
 Functions of a tensor program: `let:NAME` and layers under their own names.
 """
@@ -46,7 +48,8 @@ class Argument:
 
 @dataclass(frozen=True)
 class Instant:
-    """Snapshot `function` is evaluated when t reaches `time` (a term of params; None: the end; "start": before the first step)."""
+    """`function` (`snapshot:K`, `output:I`, `plot:I`) is evaluated when t reaches `time` (a term of params; None: the end;
+    "start": before the first step) or, if `every` is given, at 0, every, 2*every, ... `check:I` and `final` are evaluated at the end."""
 
     function: str
     time: Term | str | None
@@ -71,6 +74,9 @@ class Program:
     instants: tuple[Instant, ...] = ()
     dims: dict[str, Dim] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)  # sizes fixed by the model or its grid
+    end: Term | None = None  # the time to run to (a term of params); None for a program without time
+    tolerance: float = 1e-4  # `tol`
+    coordinates: dict[str, Term] = field(default_factory=dict)  # axis of the full grid -> positions of its points (term over that axis)
     choices: tuple[Choice, ...] = ()
     origins: dict[Term, str] = field(default_factory=dict)  # term -> source line, for comments in generated code
 

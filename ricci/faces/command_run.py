@@ -1,0 +1,91 @@
+"""`ricci run`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from ricci.errors import CannotRun
+
+if TYPE_CHECKING:
+    from ricci.driver import Settings
+
+PATIENCE = 2.0  # seconds before a progress line appears
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The settings that flags say; E0104 for `--set x` without a value."""
+    from ricci.driver import Settings
+
+    return Settings(
+        set=_pairs(arguments.set, "--set"),
+        input=_pairs(arguments.input, "--input"),
+        weights=arguments.weights,
+        seed=arguments.seed,
+        backend=arguments.backend,
+        threads=arguments.threads,
+        opt=arguments.opt,
+        allow_read=tuple(arguments.allow_read),
+    )
+
+
+def _pairs(items: list[str], flag: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise CannotRun("E0104", f"`{flag} {item}` is not NAME=VALUE", help=f"{flag} {name.strip() or 'NAME'}=VALUE")
+        pairs.append((name.strip(), value.strip()))
+    return tuple(pairs)
+
+
+class ProgressLine:
+    """One line that is rewritten, on a terminal only, for anything longer than two seconds."""
+
+    def __init__(self) -> None:
+        self.begin = time.perf_counter()
+        self.shown = 0.0
+
+    def __call__(self, progress: Any) -> None:
+        now = time.perf_counter()
+        if now - self.begin < PATIENCE or now - self.shown < 0.2 or not sys.stderr.isatty():
+            return
+        self.shown = now
+        part = min(progress.time / progress.end, 1.0) if progress.end > 0 else 1.0
+        left = (now - self.begin) * (1 - part) / part if part > 0 else float("inf")
+        bar = "█" * int(30 * part) + "·" * (30 - int(30 * part))
+        print(f"\r{bar} {100 * part:5.1f} %  t={progress.time:.6g}  step {progress.steps}  {eta(left)} left ", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self.shown:
+            print("\r" + " " * 100 + "\r", end="", file=sys.stderr, flush=True)
+
+
+def eta(seconds: float) -> str:
+    """`35 s`, `4 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < float("inf") else "?"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a model: results to --out, a summary or one JSON object to the terminal; 4 if a check failed."""
+    from ricci.driver import read
+    from ricci.faces.execute import execute
+
+    source = read(arguments.file)
+    line = ProgressLine()
+    try:
+        outcome = execute(source, settings_of(arguments), out=arguments.out, plot=arguments.plot, listen=line)
+    finally:
+        line.close()
+    if arguments.json:
+        print(json.dumps(outcome.to_json()))
+    else:
+        print(outcome.summary())
+    return 0 if all(c.passed for c in outcome.checks) else 4
