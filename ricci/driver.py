@@ -104,6 +104,38 @@ def integrate(program: Program, method: Any) -> Program:
     return lower(program, method)
 
 
+def without_equation(model: Model, line: int) -> Model:
+    """The model with the equation on a source line replaced by `dt(unknown) = 0`: what `ricci test --mutate` runs."""
+    from ricci.dsl.build import partial
+
+    def quiet(equation: Any) -> Any:
+        if equation.span is None or equation.span.line != line:
+            return equation
+        symbol = model.fields[equation.determines].symbol
+        return replace(equation, residual=partial(symbol, "t", equation.time_order) if equation.time_order else symbol)
+
+    return replace(model, equations=[quiet(e) for e in model.equations])
+
+
+def choose(model: Model, program: Program, values: dict[str, Any], sizes: dict[str, int]) -> tuple[Any, list[Any]]:
+    """The time integrator, named by the model or chosen from `tol` and the values at the start, and the reasons."""
+    from ricci.lowering.integrate.choose import choose as pick
+
+    return pick(model, program, values, sizes)
+
+
+def controls(program: Program, method: Any, values: dict[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
+    """Initial values of the integrator's own carries."""
+    from ricci.lowering.integrate import controls as initial
+
+    return initial(program, method, values, sizes)
+
+
+def only(program: Program, name: str, sizes: dict[str, int]) -> Program:
+    """The program with one function and known sizes."""
+    return replace(program, functions={name: program.functions[name]}, sizes={**program.sizes, **sizes})
+
+
 def schedule(program: Program, name: str) -> Any:
     """One function -> plan: loop nests, buffers, order."""
     from ricci.lowering.schedule import schedule as lower
@@ -121,10 +153,6 @@ def compiled(program: Program, name: str, settings: Settings) -> Any:
 def main_solve(model: Model) -> Solve | None:
     """The statement that integrates the equations, if there is one."""
     return next((s for s in model.solves if not s.goal), None)
-
-
-def with_sizes(program: Program, sizes: dict[str, int]) -> Program:
-    return replace(program, sizes={**program.sizes, **sizes})
 
 
 def _show_parse(source: Source, settings: Settings) -> str:

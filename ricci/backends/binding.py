@@ -52,6 +52,20 @@ def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: s
     return binding
 
 
+def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Binding:
+    """Bind arrays held in memory (axes in declared order) by argument name, the rest as `bind` does without files."""
+    binding = Binding(sizes=dict(program.sizes))
+    pending = []
+    for argument in program.arguments:
+        given = arrays.get(argument.name, arrays.get(argument.name.rpartition(".")[2]))
+        if given is None:
+            pending.append(argument)
+        else:
+            _accept(argument, np.asarray(given), binding)
+    _evaluate_defaults(pending, binding, seed)
+    return binding
+
+
 def _check_weight_names(program: Program, arrays: Mapping[str, Array], path: str | None) -> None:
     names = {a.name for a in program.arguments if a.role == "weight"} | {
         a.name.rpartition(".")[2] for a in program.arguments if a.role == "weight"

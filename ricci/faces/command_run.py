@@ -57,7 +57,12 @@ class ProgressLine:
         part = min(progress.time / progress.end, 1.0) if progress.end > 0 else 1.0
         left = (now - self.begin) * (1 - part) / part if part > 0 else float("inf")
         bar = "█" * int(30 * part) + "·" * (30 - int(30 * part))
-        print(f"\r{bar} {100 * part:5.1f} %  t={progress.time:.6g}  step {progress.steps}  {eta(left)} left ", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r{bar} {100 * part:5.1f} %  t={progress.time:.6g}  step {progress.steps}  {eta(left)} left ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def close(self) -> None:
         if self.shown:

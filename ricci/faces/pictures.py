@@ -154,16 +154,3 @@ def _extent(values: Array) -> tuple[float, float]:
         return 0.0, 1.0
     half = 0.5 * float(values[1] - values[0]) if len(values) > 1 else 0.5
     return float(values[0]) - half, float(values[-1]) + half
-
-
-def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """A row of blocks for a terminal; not-finite values are gaps."""
-    blocks = "▁▂▃▄▅▆▇█"
-    array = np.asarray(values, float)
-    if array.size > width:
-        array = array[np.linspace(0, array.size - 1, width).round().astype(int)]
-    finite = array[np.isfinite(array)]
-    if finite.size == 0:
-        return " " * array.size
-    low, span = float(finite.min()), float(finite.max() - finite.min())
-    return "".join(" " if not np.isfinite(v) else blocks[int((v - low) / span * 7.999) if span > 0 else 3] for v in array)

@@ -1,0 +1,289 @@
+"""One run of one model: from its text to results, checks, files and pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ricci import driver
+from ricci.backends.binding import Binding, bind
+from ricci.backends.data import Reader
+from ricci.backends.labelled import Labelled
+from ricci.backends.simulation import Progress, Simulation, Trajectory, end_time, parameter_names, stops_of
+from ricci.driver import Settings
+from ricci.dsl import reference
+from ricci.dsl.model import Model
+from ricci.dsl.program import Program
+from ricci.errors import CannotRun, RicciError, Source
+from ricci.faces.keeping import Keeper, Pictures, positions
+from ricci.faces.outcome import CheckResult, Outcome
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+
+
+def execute(
+    source: Source,
+    settings: Settings,
+    out: str | None = None,
+    plot: bool = False,
+    write: bool = True,
+    listen: Callable[[Progress], None] | None = None,
+    without: int | None = None,
+) -> Outcome:
+    """Run the model of `source`. `out` is the folder of its files, `write=False` writes none, `without` takes the equation on that line out."""
+    watch = Stopwatch()
+    with watch.stage("check"):
+        model = driver.check_text(source, settings)
+        if without is not None:
+            model = driver.without_equation(model, without)
+    with watch.stage("discretize"):
+        program = driver.discretize(model)
+    outcome = Outcome(seconds=watch.seconds, notes=[d.message for d in model.notes])
+    with watch.stage("bind"):
+        binding = bind(
+            program, Reader.for_model(_path_of(source), settings.allow_read), dict(settings.input), settings.weights, settings.seed
+        )
+    folder = Path(out) if out else Path()
+    if program.states:
+        Integration(model, program, binding, settings, folder, watch, outcome).run(plot, write, listen)
+    if any(name.startswith("let:") or name in model.layers for name in program.functions):
+        evaluate(model, program, binding, settings, watch, outcome)
+    _checks(model, program, outcome, binding)
+    if not program.states and not program.functions:
+        raise CannotRun("E0707", "the model has nothing to compute: no equations, no definitions, no layers")
+    return outcome
+
+
+def _path_of(source: Source) -> str | None:
+    return None if source.name.startswith("<") else source.name
+
+
+def _missing(binding: Binding) -> None:
+    """E0802 for the first argument without a value."""
+    for name, remedy in binding.missing.items():
+        raise CannotRun("E0802", f"`{name}` has no value", help=f"ricci run {remedy} ...")
+
+
+@dataclass
+class Integration:
+    """A program with states, run to its end."""
+
+    model: Model
+    program: Program
+    binding: Binding
+    settings: Settings
+    folder: Path
+    watch: Stopwatch
+    outcome: Outcome
+
+    def run(self, plot: bool, write: bool, listen: Callable[[Progress], None] | None) -> None:
+        _missing(self.binding)
+        values, sizes = self.binding.values, self.binding.sizes
+        if self.program.end is None:
+            raise CannotRun("E0707", "the model does not say how far to run", help="solve { until: t=1 }")
+        end = end_time(self.program.end, values, sizes)
+        stops = stops_of(self.program.instants, end, values, sizes)
+        self._compile()
+        keeper = Keeper(self.model, self.program, self.binding, self.folder, self.settings) if write else None
+        pictures = Pictures(self.model, self.program, self.binding, self.folder) if write else None
+        kept = frozenset(i.function for i in self.program.instants if i.function.startswith("snapshot:"))
+
+        def record(name: str, moment: float, arrays: dict[str, Any]) -> None:
+            for sink in (keeper, pictures):
+                if sink is not None:
+                    sink.take(name, moment, arrays)
+
+        simulation = Simulation(
+            self.program, values, end, self._call, self.controls, self.program.tolerance, listen or (lambda _: None), record, kept
+        )
+        try:
+            with self.watch.stage("simulate"):
+                trajectory = simulation.run(stops)
+            self._finish(trajectory)
+            if keeper:
+                self.outcome.outputs += keeper.close()
+            if pictures:
+                self.outcome.outputs += pictures.close(self.outcome.results if plot else {})
+        except KeyboardInterrupt:
+            if keeper and hasattr(simulation, "trajectory"):
+                keeper.save_state(simulation.trajectory)
+            raise
+        finally:
+            if keeper:
+                keeper.abort()
+
+    def _compile(self) -> None:
+        """Choose the method, optimize, add the time loop, generate code for it."""
+        program = self.program
+        with self.watch.stage("derive"):
+            program = driver.derive(program)
+        with self.watch.stage("choose"):
+            method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
+            self.outcome.choices += choices
+        with self.watch.stage("optimize"):
+            program, _ = driver.optimize(program, self.settings.opt)
+        with self.watch.stage("integrate"):
+            program = driver.integrate(program, method)
+        self.controls = driver.controls(program, method, self.binding.values, self.binding.sizes)
+        self.advance: Any = None
+        if self.settings.backend == "cpu":
+            with self.watch.stage("compile"):
+                self.advance = driver.compiled(program, "advance", self.settings)
+                self.outcome.kernels = list(self.advance.kernels)
+        self.program = program
+
+    def _call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Generated code for the time loop, the interpreter for what is evaluated a few times."""
+        if name == "advance" and self.advance is not None:
+            result: dict[str, Any] = self.advance(dict(arguments), self.binding.sizes, self.settings.threads)
+            return result
+        function = self.program.functions[name]
+        listed = [arguments[p] for p in parameter_names(function)]
+        return dict(zip((n for n, _ in function.results), reference.call(function, listed, self.binding.sizes), strict=True))
+
+    def _finish(self, trajectory: Trajectory) -> None:
+        outcome = self.outcome
+        outcome.steps, outcome.rejected = trajectory.steps, trajectory.rejected
+        if trajectory.steps:
+            outcome.dt_min, outcome.dt_max = trajectory.dt_min, trajectory.dt_max
+        outcome.seconds["run"] = trajectory.seconds
+        outcome.points = max((int(np.size(a)) for a in trajectory.states.values()), default=0)
+        if self.advance is not None:
+            outcome.planned_bytes = int(self.advance.planned_bytes(self.binding.sizes))
+        known = {**self.binding.values, **trajectory.states, "t": trajectory.time}
+        final = self._call("final", known)
+        for name, array in final.items():
+            outcome.results[name] = self._labelled(name, array)
+        for snapshots in trajectory.snapshots.values():
+            for _, taken in snapshots:
+                known.update(taken)
+        self.binding.values.update(known)
+
+    def _labelled(self, name: str, array: Array) -> Labelled:
+        described = self.model.fields[name]
+        order = tuple(described.order)
+        canonical = tuple(sorted(order))
+        values = np.transpose(array, [canonical.index(a) for a in order]) / float(described.unit.factor)
+        where = {a: (c.values, c.unit) for a, c in positions(self.program, self.model, self.binding, order).items()}
+        return Labelled(name, values, order, described.unit.text, where)
+
+
+def evaluate(model: Model, program: Program, binding: Binding, settings: Settings, watch: Stopwatch, outcome: Outcome) -> None:
+    """Definitions and layers whose inputs are all given; the others are named in a note."""
+    for name in [n for n in program.functions if n.startswith("let:") or n in model.layers]:
+        function = program.functions[name]
+        lacking = [p for p in parameter_names(function) if p not in binding.values]
+        if lacking:
+            hint = binding.missing.get(lacking[0], "")
+            outcome.notes.append(f"`{name.removeprefix('let:')}` is not evaluated: `{lacking[0]}` has no value ({hint})")
+            continue
+        arguments = {p: binding.values[p] for p in parameter_names(function)}
+        results = _evaluate_function(program, name, arguments, binding, settings, watch, outcome)
+        for label, array in results.items():
+            order = _order_of(model, name, label, array)
+            canonical = tuple(sorted(order))
+            binding.values[label] = array
+            outcome.results[label] = Labelled(label, np.transpose(array, [canonical.index(a) for a in order]), order)
+    if binding.drawn and outcome.results:
+        outcome.notes.append(f"weights drawn from seed {settings.seed}: {', '.join(binding.drawn)}")
+
+
+def _order_of(model: Model, function: str, label: str, array: Array) -> tuple[str, ...]:
+    if function.startswith("let:"):
+        return tuple(model.lets[function.removeprefix("let:")].order)
+    return tuple(dict(model.layers[function].outputs)[label])
+
+
+def _evaluate_function(
+    program: Program, name: str, arguments: dict[str, Any], binding: Binding, settings: Settings, watch: Stopwatch, outcome: Outcome
+) -> dict[str, Any]:
+    function = program.functions[name]
+    if settings.backend == "reference":
+        with watch.stage("run"):
+            results = reference.call(function, list(arguments.values()), binding.sizes)
+        return dict(zip((n for n, _ in function.results), results, strict=True))
+    with watch.stage("optimize"):
+        better, _ = driver.optimize(driver.only(program, name, binding.sizes), settings.opt)
+    with watch.stage("compile"):
+        executable = driver.compiled(better, name, settings)
+    outcome.kernels += list(executable.kernels)
+    outcome.planned_bytes += int(executable.planned_bytes(binding.sizes))
+    with watch.stage("run"):
+        found: dict[str, Any] = executable(arguments, binding.sizes, settings.threads)
+    return found
+
+
+def _checks(model: Model, program: Program, outcome: Outcome, binding: Binding) -> None:
+    """Every check that can be evaluated; one whose values are not there fails loudly."""
+    for k, check in enumerate(model.checks):
+        function = program.functions.get(f"check:{k}")
+        if function is None:
+            raise CannotRun("E0707", f"`check {check.text}` cannot be evaluated", check.span)
+        lacking = [p for p in parameter_names(function) if p not in binding.values]
+        if lacking:
+            raise CannotRun(
+                "E0802",
+                f"`check {check.text}` needs `{lacking[0]}`, which has no value",
+                check.span,
+                help=f"ricci run {binding.missing.get(lacking[0], '')} ...",
+            )
+        with np.errstate(all="ignore"):
+            values = reference.call(function, [binding.values[p] for p in parameter_names(function)], binding.sizes)
+        found = dict(zip((n for n, _ in function.results), values, strict=True))
+        outcome.checks.append(_check_result(check, found))
+
+
+def _check_result(check: Any, found: Mapping[str, Any]) -> CheckResult:
+    passed = bool(np.all(found["holds"]))
+    shown = None
+    for j, comparison in enumerate(check.comparisons):
+        left, right = np.asarray(found[f"left:{j}"]), np.asarray(found[f"right:{j}"])
+        if left.ndim or right.ndim or left.dtype.kind == "c":
+            continue
+        factor = float(comparison.unit.factor) or 1.0
+        candidate = (float(left) / factor, float(right) / factor, comparison.op)
+        if shown is None or (not passed and not _holds(left, comparison.op, right)):
+            shown = candidate
+    value, bound, op = shown if shown else (None, None, "")
+    return CheckResult(check.text, passed, value, bound, op)
+
+
+def _holds(left: Any, op: str, right: Any) -> bool:
+    table = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal}
+    return bool(table[op](left, right)) if op in table else True
+
+
+def call_layer(source: Source, name: str, inputs: Mapping[str, Any], weights: Mapping[str, Any] | None, seed: int) -> Any:
+    """Evaluate one layer on numpy arrays (axes in declared order); weights given by name or drawn from `seed`."""
+    model = driver.check_text(source)
+    program = driver.discretize(model)
+    from ricci.backends.binding import bind_arrays
+
+    binding = bind_arrays(program, {**{f"{name}.{k}": v for k, v in inputs.items()}, **(weights or {})}, seed)
+    outcome = Outcome()
+    evaluate(model, program, binding, Settings(), Stopwatch(), outcome)
+    if not outcome.results:
+        raise RicciError("E0802", outcome.notes[0] if outcome.notes else f"`{name}` cannot be evaluated")
+    results = list(outcome.results.values())
+    return results[0].values if len(results) == 1 else tuple(r.values for r in results)
