@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from ricci.dsl import tree
@@ -126,3 +127,17 @@ def _known(file: tree.File) -> str:
     parts = [f"params {', '.join(params)}"] if params else []
     parts += [f"dims {', '.join(dims)}"] if dims else []
     return "it has " + "; ".join([*parts, "options until, tol, grid.AXIS"])
+
+
+def without_reaction(file: tree.File, line: int) -> tree.File:
+    """The file with the rates of the reaction on a line multiplied by 0: what `ricci test --mutate` runs."""
+
+    def silent(statement: tree.Statement) -> tree.Statement:
+        if not isinstance(statement, tree.Reaction) or statement.span.line != line:
+            return statement
+        rates = tuple(
+            tree.Product((tree.Number(Fraction(0), False, None, "0", span=r.span), r), ("*",), span=r.span) for r in statement.rates
+        )
+        return replace(statement, rates=rates)
+
+    return replace(file, statements=tuple(silent(s) for s in file.statements))

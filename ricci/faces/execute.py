@@ -19,6 +19,7 @@ from ricci.backends.simulation import Progress, Simulation, Trajectory, end_time
 from ricci.driver import Settings
 from ricci.dsl import reference
 from ricci.dsl.model import Model
+from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
 from ricci.errors import CannotRun, RicciError, Source
 from ricci.faces.keeping import Keeper, Pictures, positions
@@ -54,7 +55,8 @@ def execute(
     """Run the model of `source`. `out` is the folder of its files, `write=False` writes none, `without` takes the equation on that line out."""
     watch = Stopwatch()
     with watch.stage("check"):
-        model = driver.check_text(source, settings)
+        file = driver.parse(source, settings)
+        model = driver.check(file if without is None else without_reaction(file, without))
         if without is not None:
             model = driver.without_equation(model, without)
     with watch.stage("discretize"):
