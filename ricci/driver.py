@@ -1,9 +1,8 @@
-"""The pipeline, one stage after another. Each function has one input and one output; `STAGES` is what `ricci show` prints."""
+"""The pipeline, one stage after another. Each function has one input and one output and can be printed with `ricci show`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,24 +152,3 @@ def compiled(program: Program, name: str, settings: Settings) -> Any:
 def main_solve(model: Model) -> Solve | None:
     """The statement that integrates the equations, if there is one."""
     return next((s for s in model.solves if not s.goal), None)
-
-
-def _show_parse(source: Source, settings: Settings) -> str:
-    from ricci.dsl.format import format_file
-
-    return format_file(parse(source, settings))
-
-
-def _show_check(source: Source, settings: Settings) -> str:
-    from ricci.dsl.show import show_model
-
-    return show_model(check_text(source, settings))
-
-
-def _show_program(until: Callable[[Program, Settings], Program]) -> Callable[[Source, Settings], str]:
-    def show(source: Source, settings: Settings) -> str:
-        from ricci.dsl.show import show_program
-
-        return show_program(until(discretize(check_text(source, settings)), settings))
-
-    return show

@@ -1,0 +1,161 @@
+"""`ricci show` and `ricci explain`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from ricci.errors import CannotRun, Source
+
+if TYPE_CHECKING:
+    from ricci.driver import Settings
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print what a stage made of a model."""
+    from ricci.driver import read
+    from ricci.faces.command_run import settings_of
+
+    print(show_source(arguments.stage, read(arguments.file), settings_of(arguments)))
+    return 0
+
+
+def show_source(stage: str, source: Source, settings: Settings) -> str:
+    """The text of one stage; stages after `check` need values (sizes, data) only where a choice depends on them."""
+    from ricci import driver
+    from ricci.dsl import show as printer
+    from ricci.dsl.format import format_file
+
+    if stage == "parse":
+        return format_file(driver.parse(source, settings)).rstrip()
+    model = driver.check_text(source, settings)
+    if stage == "check":
+        return printer.show_model(model)
+    program = driver.discretize(model)
+    if stage == "discretize":
+        return printer.show_program(program)
+    program = driver.derive(program)
+    if stage == "derive":
+        return printer.show_program(program)
+    program, report = driver.optimize(program, settings.opt)
+    if stage == "optimize":
+        return f"{printer.show_program(program)}\n\n{report.to_text()}"
+    program, name = _with_time(model, program, source, settings)
+    if stage == "integrate":
+        return printer.show_program(program)
+    if stage == "partition":
+        return "one rank: nothing is partitioned\n" + printer.show_program(program)
+    return _show_generated(stage, program, name, settings)
+
+
+def _with_time(model: Any, program: Any, source: Source, settings: Settings) -> tuple[Any, list[str]]:
+    """The program with its time loop, and the functions that are compiled."""
+    from ricci import driver
+
+    if not program.states:
+        return program, [n for n in program.functions if n.startswith("let:") or n in model.layers]
+    binding = bound(program, source, settings)
+    method, _ = driver.choose(model, program, binding.values, binding.sizes)
+    return driver.integrate(program, method), ["advance"]
+
+
+def bound(program: Any, source: Source, settings: Settings) -> Any:
+    """Arguments of a program as `run` would bind them; E0802 names what is missing."""
+    from ricci.backends.binding import bind
+    from ricci.backends.data import Reader
+
+    path = None if source.name.startswith("<") else source.name
+    binding = bind(program, Reader.for_model(path, settings.allow_read), dict(settings.input), settings.weights, settings.seed)
+    for name, remedy in binding.missing.items():
+        raise CannotRun("E0802", f"`{name}` has no value", help=f"ricci run {remedy} ...")
+    return binding
+
+
+def _show_generated(stage: str, program: Any, names: list[str], settings: Settings) -> str:
+    from ricci import driver
+
+    parts = []
+    for name in names:
+        plan = driver.schedule(program, name)
+        if stage == "schedule":
+            parts.append(plan.show())
+            continue
+        executable = driver.compiled(program, name, settings)
+        if stage == "loops":
+            parts.append("\n\n".join(kernel.show() for kernel in executable.loops))
+        elif stage == "asm":
+            parts.append(executable.asm())
+        elif stage == "load":
+            parts.append("\n".join(executable.kernels))
+        else:
+            parts.append(executable.source)
+    return "\n\n".join(parts) if parts else "nothing is compiled for this model"
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """A code, or a model; without a subject, the list of codes."""
+    from ricci.faces.command_run import settings_of
+
+    subject = arguments.subject
+    if subject is None or (not subject.endswith(".model") and subject[:1] in "EWN" and subject[1:].isdigit()):
+        print(explain_code(subject or ""))
+        return 0
+    from ricci.driver import read
+
+    settings = settings_of(arguments)
+    if arguments.json:
+        print(json.dumps(explanation(read(subject), settings)))
+    else:
+        print(explain_source(read(subject), settings))
+    return 0
+
+
+def explain_code(code: str) -> str:
+    """Meaning, reason, example and remedy of a diagnostic code; all codes for an empty text."""
+    from ricci.dsl.codes import CODES, explain_code
+
+    if not code:
+        return "\n".join(f"{c}  {entry.title}" for c, entry in sorted(CODES.items()))
+    if code not in CODES:
+        raise CannotRun("E0104", f"there is no code `{code}`", help="ricci explain")
+    return explain_code(code)
+
+
+def explanation(source: Source, settings: Settings) -> dict[str, Any]:
+    """Choices, rewrites and costs of a model, for programs."""
+    from ricci import driver
+
+    model = driver.check_text(source, settings)
+    program = driver.derive(driver.discretize(model))
+    choices = list(program.choices)
+    if program.states:
+        binding = bound(program, source, settings)
+        choices += driver.choose(model, program, binding.values, binding.sizes)[1]
+    _, report = driver.optimize(program, settings.opt)
+    return {
+        "choices": [{"what": c.what, "value": c.value, "reason": c.reason} for c in choices],
+        "notes": [d.to_json() for d in model.notes],
+        "optimizer": report.to_json(),
+    }
+
+
+def explain_source(source: Source, settings: Settings) -> str:
+    """What was chosen for a model and why, for a person."""
+    from ricci import driver
+    from ricci.faces.command_check import describe
+
+    model = driver.check_text(source, settings)
+    lines = [describe(model), *(n.render() for n in model.notes)]
+    for u in model.unsupported:
+        lines.append(f"this version cannot run {u.what}")
+    if model.unsupported:
+        return "\n".join(lines)
+    program = driver.derive(driver.discretize(model))
+    choices = list(program.choices)
+    if program.states:
+        binding = bound(program, source, settings)
+        choices += driver.choose(model, program, binding.values, binding.sizes)[1]
+    lines += [f"{c.what} {c.value}: {c.reason}" for c in choices]
+    _, report = driver.optimize(program, settings.opt)
+    return "\n".join([*lines, report.to_text()])
