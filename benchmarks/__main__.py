@@ -1,0 +1,134 @@
+"""`make bench`: each line is one case, its figure, the bar it is held to, and whether it reaches it. Nothing here is a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = Path(__file__).parent / "models"
+REPEATS = 5
+Line = tuple[str, str, str, bool | None]
+
+
+def command(*arguments: str, environment: dict[str, str] | None = None) -> tuple[float, str]:
+    """Seconds of one `ricci` process and what it printed."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "ricci", *arguments], capture_output=True, text=True, env={**os.environ, **(environment or {})}, check=False
+    )
+    seconds = time.perf_counter() - begin
+    if done.returncode not in (0, 4):
+        raise RuntimeError(f"ricci {' '.join(arguments)}: {done.stderr}")
+    return seconds, done.stdout
+
+
+def startup() -> Iterator[Line]:
+    """Whole processes, median of five."""
+    help_ = statistics.median(command("--help")[0] for _ in range(REPEATS))
+    yield "ricci --help", f"{help_ * 1e3:.0f} ms", "< 150 ms", help_ < 0.150
+    slowest, name = 0.0, ""
+    for path in sorted((ROOT / "examples" / "programs").glob("*.model")):
+        seconds = statistics.median(command("check", str(path))[0] for _ in range(3))
+        slowest, name = max((slowest, name), (seconds, path.name))
+    yield f"ricci check, slowest of the programs ({name})", f"{slowest:.2f} s", "< 0.7 s", slowest < 0.7
+
+
+def warm() -> Iterator[Line]:
+    """A second process that runs a cached model: everything outside its numerical work."""
+    path = str(ROOT / "examples" / "programs" / "02_gray_scott.model")
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ("run", path, "--set", "until=200", "--json", "--out", folder)
+        command(*arguments)
+        outside = []
+        for _ in range(3):
+            seconds, text = command(*arguments)
+            outside.append(seconds - json.loads(text)["seconds"]["run"])
+    median = statistics.median(outside)
+    yield "second process, cached Gray-Scott, outside its numerical work", f"{median:.2f} s", "< 2.5 s", median < 2.5
+
+
+def _ratio(
+    model: str, fields: tuple[str, ...], hand: Callable[[int], tuple[float, dict[str, Any]]], bar: float, points: int, steps: int
+) -> Iterator[Line]:
+    import numpy as np
+
+    for threads in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            ours, theirs, difference = [], [], 0.0
+            for _ in range(REPEATS):
+                seconds, values = hand(threads)
+                theirs.append(seconds)
+                report = json.loads(command("run", str(MODELS / f"{model}.model"), "--threads", str(threads), "--json", "--out", folder)[1])
+                ours.append(report["seconds"]["run"])
+            with np.load(Path(folder) / "state.npz") as state:
+                for name in fields:
+                    got = state[name][-1]
+                    margin = (got.shape[0] - values[name].shape[0]) // 2
+                    inner = got[margin : got.shape[0] - margin, margin : got.shape[1] - margin]
+                    difference = max(difference, float(np.abs(inner - values[name]).max()))
+        ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+        speed = points * steps / statistics.median(ours) / 1e6
+        figure = f"{ratio:.2f}x by hand, {speed:.0f} Mpt/s, differs by {difference:.0e}"
+        yield (
+            f"{model.replace('_', ' ')}, {threads} thread{'s' if threads > 1 else ''}",
+            figure,
+            f"<= {bar}x",
+            ratio <= bar and difference < 1e-9,
+        )
+
+
+def kernels() -> Iterator[Line]:
+    """Generated steps against fused steps written by hand, the same run, outputs compared."""
+    from benchmarks import hand_written
+
+    yield from _ratio("gray_scott", ("u", "v"), lambda threads: hand_written.gray_scott(1024, 200, threads), 1.3, 1024**2, 200)
+    yield from _ratio("heat", ("u",), lambda threads: hand_written.heat(512, 1000, threads), 1.2, 512**2, 1000)
+
+
+def memory() -> Iterator[Line]:
+    """Peak of a large run minus the same model at grid 8, against the planned bytes."""
+    path = str(MODELS / "gray_scott.model")
+    with tempfile.TemporaryDirectory() as folder:
+        large = json.loads(command("run", path, "--json", "--out", folder, "--set", "until=1")[1])
+        small = json.loads(command("run", path, "--json", "--out", folder, "--set", "until=1", "grid.x=8", "grid.y=8")[1])
+    extra = large["peak_bytes"] - small["peak_bytes"]
+    bound = 1.05 * large["planned_bytes"] + (16 << 20)
+    yield (
+        "peak memory over grid 8, Gray-Scott 1024^2",
+        f"{extra / 2**20:.1f} MiB (planned {large['planned_bytes'] / 2**20:.1f})",
+        f"<= {bound / 2**20:.1f} MiB",
+        extra <= bound,
+    )
+
+
+CASES = {"startup": startup, "warm": warm, "kernels": kernels, "memory": memory}
+
+
+def main(names: list[str]) -> int:
+    """Print the table of the named cases, or of all."""
+    unknown = [n for n in names if n not in CASES]
+    if unknown:
+        print(f"no case {unknown[0]}; there are {', '.join(CASES)}", file=sys.stderr)
+        return 64
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}\n"
+    )
+    print("| case | measured | bar | |\n|---|---|---|---|")
+    for name in names or CASES:
+        for case, figure, bar, reached in CASES[name]():
+            print(f"| {case} | {figure} | {bar} | {'reached' if reached else 'RED' if reached is not None else ''} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
