@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ricci.dsl import build
-from ricci.dsl.ops import OPERATORS, contract, linear, proj
+from ricci.dsl.ops import OPERATORS, contract, linear, proj, reindex
 from ricci.dsl.term import Term, TermError, walk
 from ricci.dsl.types import Kind, TupleType, Type
 
@@ -148,10 +148,11 @@ def _split(t: Term, node: Term, done: Mapping[Term, _Affine | None]) -> _Affine 
     if t.op == "cast" and t.args[0].kind >= Kind.REAL and t.kind >= t.args[0].kind:
         c, r = parts[0]
         return c, build.cast(r, t.kind)
-    if t.op == "reindex" and t.attrs.is_plain and all(e.single_axis == a for a, e in t.attrs.entries):
+    pull = reindex.plain_pull(t)
+    if pull is not None and all(e.single_axis == a for a, e in pull.entries):
         c, r = parts[0]
         return c, build.expand(r, t.axes)
-    if t.op == "where" and parts[0][0] is None:
+    if t.op == "map" and t.attrs == ("where",) and parts[0][0] is None:
         condition = parts[0][1]
         chosen = [build.const(0) if c is None else c for c, _ in parts[1:]]
         return build.where(condition, *chosen), build.where(condition, parts[1][1], parts[2][1])

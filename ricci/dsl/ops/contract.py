@@ -14,10 +14,9 @@ from fractions import Fraction
 from typing import Any
 
 from ricci.dsl.index import Guard, Index
-from ricci.dsl.ops import base, cast, const, linear, reindex, scalar, symbol
+from ricci.dsl.ops import base, cast, const, linear, pointwise, reindex, scalar, symbol
 from ricci.dsl.ops.canonical import canonical_labels
 from ricci.dsl.ops.einsum import contract_arrays
-from ricci.dsl.ops.pointwise import uncast
 from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import Dim, Kind, Size, Type
 
@@ -86,7 +85,7 @@ class _Product:
     def _take(self, t: Term, own: dict[str, Label], stack: list[tuple[Term, dict[str, Label]]]) -> None:
         op = t.op
         if op == "cast":
-            inner = uncast(t)
+            inner = pointwise.uncast(t)
             if inner is not t:
                 stack.append((inner, own))
                 return
@@ -96,7 +95,7 @@ class _Product:
                 self.coefficient *= value
                 return
         elif op == "linear":
-            factor, core = linear.split_content(t)
+            factor, core = linear.primitive(t)
             if factor != 1:
                 self.coefficient *= factor
                 stack.append((core, {axis: own[axis] for axis in core.axes}))
@@ -108,8 +107,8 @@ class _Product:
                 stack.extend((f, {axis: own[str(label)] for axis, label in access}) for f, access in reversed(pairs))
                 return
         elif op == "reindex":
-            pull: reindex.Pull = t.attrs  # type: ignore[assignment]
-            if pull.is_plain:
+            pull = reindex.plain_pull(t)
+            if pull is not None:
                 stack.append((t.args[0], {a: own[str(e.single_axis)] for a, e in pull.entries}))
                 return
             core, extra = reindex.split_expand(t)

@@ -44,11 +44,6 @@ class Pull:
         parts = [e.axes for _, e in self.entries] + [g.axes for g in self.guards]
         return frozenset().union(*parts)
 
-    @cached_property
-    def is_plain(self) -> bool:
-        """No guard and every index one axis: rename, broadcast and diagonal."""
-        return not self.guards and all(e.single_axis is not None for _, e in self.entries)
-
     def __str__(self) -> str:
         inside = ", ".join(f"{a}={e}" for a, e in self.entries)
         if self.guards:
@@ -62,6 +57,25 @@ def pull_of(term: Term) -> Pull:
         raise TermError(f"{term.op} is not a reindex")
     attrs: Pull = term.attrs  # type: ignore[assignment]
     return attrs
+
+
+def plain_pull(term: Term) -> Pull | None:
+    """The pull of a reindex that only renames, broadcasts or reads diagonals: no guard, every index a whole axis.
+
+    A prefix `a[x=x]` of a longer axis is none of these.
+    """
+    if term.op != "reindex":
+        return None
+    pull: Pull = term.attrs  # type: ignore[assignment]
+    return pull if not pull.guards and _is_plain(pull.index, term.args[0].axes, term.axes) else None
+
+
+def _is_plain(index: Mapping[str, Index], source: Mapping[str, Size], out: Mapping[str, Size]) -> bool:
+    for axis, e in index.items():
+        name = e.single_axis
+        if name is None or out[name] is not source[axis]:
+            return False
+    return True
 
 
 def make_reindex(
@@ -142,20 +156,27 @@ def _normal(t: Term, out: Mapping[str, Size], own: Mapping[str, Index], guards: 
         if value != 1 and fill == 0 and isinstance(value, Fraction) and t.kind != Kind.BOOL:
             return linear.make_linear([(value, _node(const.make_const(1, t.kind), out, {}, guards, fill))])
     elif t.op == "linear" and (not guards or fill == 0):
-        terms = linear.summands(t)
-        if len(terms) == 1:
-            return linear.make_linear([(terms[0][0], _normal(terms[0][1], out, own, guards, fill))])
-    elif not guards and t.op in ("contract", "iota"):
+        terms = linear.terms_of(t)
+        if len(terms) == 1 and (guards or not _is_rename(t, own, out)):
+            read = frozenset().union(*(e.axes for e in own.values()), *(g.axes for g in guards))
+            kept = {name: size for name, size in out.items() if name in read}
+            return expand(linear.make_linear([(terms[0][0], _normal(terms[0][1], kept, own, guards, fill))]), out)
+    elif not guards and t.op in ("contract", "iota") and any(e.single_axis != a for a, e in own.items()):
         below_expand = _through(t, out, own)
         if below_expand is not None:
             return below_expand
     return _node(t, out, own, guards, fill)
 
 
+def _is_rename(t: Term, own: Mapping[str, Index], out: Mapping[str, Size]) -> bool:
+    """Only other names, and broadcasts: these stay outside of sums."""
+    return _is_plain(own, t.axes, out) and len({e.single_axis for e in own.values()}) == len(own)
+
+
 def _through(t: Term, out: Mapping[str, Size], own: Mapping[str, Index]) -> Term | None:
     """A contract takes other labels; an iota of an affine index is a sum of iotas."""
     core: Term | None = None
-    if t.op == "contract" and all(e.single_axis is not None for e in own.values()):
+    if t.op == "contract" and _is_plain(own, t.axes, out):
         core = contract.relabel(t, {a: str(e.single_axis) for a, e in own.items()})
     elif t.op == "iota":
         (e,) = own.values()
@@ -211,10 +232,8 @@ def split_expand(t: Term) -> tuple[Term, dict[str, Size]]:
 
 def split_rename(t: Term) -> tuple[Term, dict[str, str]]:
     """(core, {axis of core: axis of t}) when t is a reindex that only renames, else (t, {})."""
-    if t.op != "reindex":
-        return t, {}
-    pull: Pull = t.attrs  # type: ignore[assignment]
-    if not pull.is_plain or len(pull.axes) != len(pull.entries):
+    pull = plain_pull(t)
+    if pull is None or len(pull.axes) != len(pull.entries):
         return t, {}
     names = {a: str(e.single_axis) for a, e in pull.entries}
     return (t.args[0], names) if len(set(names.values())) == len(names) else (t, {})
