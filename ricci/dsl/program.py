@@ -5,7 +5,7 @@ Functions of a PDE or ODE program (all take `params` and coordinates' bounds as 
 - `rhs`: (t, states, params) -> one time derivative per state, result names = state names
 - `rhs_tangent`: (t, states, params, one direction symbol `d:NAME` per state) -> directional derivative of rhs (derive)
 - `rhs_time`: (t, states, params) -> partial derivative of rhs with respect to t (derive)
-- `advance`: (t, t_stop, controller, states, params) -> states, t, controller, counters (integrate)
+- `advance`: (t, ctl:*, scale:*, states, params) -> the same ones anew, and counters (lowering/integrate documents the names)
 - `final`: (t, states, params) -> every field of the model on its full axes, result names = field names
 - `output:I`, `plot:I`: (t, states, params) -> the quantities of the I-th output or plot, result names = their labels
 - `snapshot:K`: (t, states, params) -> values that checks need of one instant, result names = the symbols that stand for them (`@K:J`)
@@ -26,12 +26,16 @@ from ricci.dsl.types import Dim
 
 @dataclass(frozen=True)
 class State:
-    """One array that is integrated in time. `field` is the model's field, `time_order` 1 for the velocity of dtt."""
+    """One array that is integrated in time. `field` is the model's field, `time_order` 1 for the velocity of dtt.
+
+    States of one `unit` share a scale when the initial data of one of them vanish.
+    """
 
     name: str
     symbol: Term
     field: str
     time_order: int = 0
+    unit: Unit = Unit()
 
 
 @dataclass(frozen=True)
