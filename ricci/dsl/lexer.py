@@ -1,0 +1,230 @@
+"""Text -> tokens, comments and matched brackets; no grammar yet, so words are not told apart from keywords here.
+
+Nothing recurses and nothing is kept beyond the limits: size and nesting are checked before the parser sees a token.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from functools import cache
+
+from ricci.dsl import table, tree
+from ricci.errors import Diagnostics, ParseFailed, Source, Span
+
+LARGEST = 1 << 20  # bytes of a source (E0004)
+MANY = 100  # errors after which a source is given up
+
+CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+# Characters of other notations, and what is written here.
+INSTEAD = {
+    "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "÷": "/", "∕": "/",
+    "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "→": "->", "↔": "<->", "⇌": "<->", "∧": "and", "∨": "or", "¬": "not",
+    "&": "and", "|": "or", "!": "not", "‘": '"', "’": '"', "“": '"', "”": '"', "′": "'", "…": "..",
+    "∂": "dx(u)", "∇": "grad(u)", "Δ": "lap(u)", "∫": "integral[x](u)", "√": "sqrt(u)", "∞": "inf", "∑": "sum[i](u)",
+    "%": "mod(a, b)", "$": "", "\\": "", "?": "if a then b else c", "`": "",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`kind` is `NAME`, `NUMBER`, `STRING`, `CMP`, `_SEP` or a symbol itself; `braces` counts the `{` that are open before it."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    braces: int = 0
+
+
+@dataclass
+class Tokens:
+    """All tokens of a source, ending in `_SEP`; `broken`: offsets where an error was reported already."""
+
+    source: Source
+    tokens: list[Token]
+    comments: list[tree.Comment]
+    broken: list[int] = field(default_factory=list)
+
+
+@cache
+def scanner() -> re.Pattern[str]:
+    """One alternative per kind of token; longer symbols first."""
+    grammar = table.load()
+    symbols = sorted((t for t in grammar.literals if not t.isalpha()), key=lambda t: (-len(t), t))
+    arrows = [s for s in symbols if s.endswith("->")]
+    others = [s for s in symbols if s not in arrows]
+    double = [s for s in others if len(s) > 1]
+    single = [s for s in others if len(s) == 1]
+    alternatives = [
+        rf"(?P<NUMBER>{grammar.patterns['NUMBER']})",
+        rf"(?P<NAME>{grammar.patterns['NAME']})",
+        r"(?P<SPACE>[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+)",
+        r"(?P<COMMENT>\#[^\n]*)",
+        r"(?P<SEP>;|\r?\n)",
+        rf"(?P<STRING>{grammar.patterns['STRING']})",
+        r'(?P<OPEN_STRING>"[^"\n]*)',
+        "(?P<ARROW>" + "|".join(map(re.escape, arrows)) + ")",
+        rf"(?P<CMP>{grammar.patterns['CMP']}|==)",
+        "(?P<DOUBLE>" + "|".join(map(re.escape, double)) + ")",
+        "(?P<SINGLE>" + "|".join(map(re.escape, single)) + ")",
+        r"(?P<BAD>.)",
+    ]
+    return re.compile("|".join(alternatives), re.DOTALL)
+
+
+def tokenize(source: Source, errors: Diagnostics) -> Tokens:
+    """Tokens of a source. Errors that leave the rest readable are collected; too much of anything raises."""
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if size > LARGEST:
+        raise ParseFailed(
+            "E0004",
+            f"the source has {size} bytes; at most {LARGEST} (1 MiB) are read",
+            Span(source, 0, 0),
+            label="of this text",
+            notes=("data belong into a file that the model loads",),
+        )
+    result = Tokens(source, [], [])
+    _scan(result, errors)
+    braces = _match_brackets(result, errors)
+    result.tokens = _drop_separators(result, braces)
+    return result
+
+
+def _scan(result: Tokens, errors: Diagnostics) -> None:
+    source, text = result.source, result.source.text
+    alone = True  # nothing on this line yet
+    position = 1 if text.startswith("\ufeff") else 0
+    for match in scanner().finditer(text, position):
+        kind, start, end = str(match.lastgroup), match.start(), match.end()
+        if kind == "SPACE":
+            continue
+        if kind == "COMMENT":
+            result.comments.append(tree.Comment(match[0].rstrip(), alone, span=Span(source, start, end)))
+            continue
+        if kind == "SEP":
+            kind = "_SEP"
+            alone = match[0] != ";"
+        else:
+            alone = False
+        if kind == "BAD":
+            _bad_character(result, errors, start)
+            if len(errors.errors) == MANY:  # not a text at all
+                errors.raise_if_any(ParseFailed)
+            continue
+        if kind == "OPEN_STRING":
+            result.broken.append(start)
+            errors.add("E0002", "this string is not closed on its line", Span(source, start, end), label='a `"` is missing')
+            kind = "STRING"
+        elif kind in ("ARROW", "DOUBLE", "SINGLE"):
+            kind = match[0]
+        elif kind == "NAME" and not match[0].rstrip("'").isidentifier():
+            _bad_name(result, errors, match[0], start)
+        result.tokens.append(Token(kind, match[0], start, end))
+    result.tokens.append(Token("_SEP", "", len(text), len(text)))
+
+
+def _bad_character(result: Tokens, errors: Diagnostics, start: int) -> None:
+    character = result.source.text[start]
+    in_a_run = result.broken[-1:] == [start - 1]  # one message for a run of them
+    result.broken.append(start)
+    if in_a_run:
+        return
+    shown = f"`{character}`" if character.isprintable() and character != "`" else f"U+{ord(character):04X}"
+    instead = INSTEAD.get(character, "")
+    label = f"write `{instead}`" if instead else ""
+    if character == "'":
+        label = 'strings stand in double quotes: `"..."`'
+    errors.add("E0001", f"the character {shown} has no meaning here", Span(result.source, start, start + 1), label=label)
+
+
+def _bad_name(result: Tokens, errors: Diagnostics, text: str, start: int) -> None:
+    """`x²` is a power, not a name; a name that only looks like one would be another variable after normalization."""
+    at = next(i for i in range(1, len(text) + 1) if not text[:i].rstrip("'").isidentifier())
+    character = text[at - 1]
+    plain = unicodedata.normalize("NFKC", character)
+    raised = unicodedata.decomposition(character).startswith("<super>")
+    instead = f"^{plain}" if raised and at > 1 else plain
+    span = Span(result.source, start + at - 1, start + at)
+    result.broken.append(start)
+    errors.add("E0001", f"`{character}` cannot stand in a name", span, label=f"write `{text[: at - 1]}{instead}`")
+
+
+def _match_brackets(result: Tokens, errors: Diagnostics) -> list[str]:
+    """Finds the innermost open bracket before each token. Unless all brackets match, a line that starts with a statement keyword
+    is taken to start a statement, so that one forgotten `)` does not swallow the rest of the file."""
+    innermost, faults = _bracket_pass(result, frozenset())
+    if not faults:
+        return innermost
+    innermost, faults = _bracket_pass(result, statement_keywords())
+    for opener, at in faults:
+        result.broken.append(at.start)
+        span = Span(result.source, at.start, at.end)
+        if opener:
+            errors.add("E0002", f"`{at.text}` is never closed", span, label=f"`{CLOSING[at.text]}` is missing")
+        else:
+            errors.add("E0001", f"`{at.text}` closes nothing", span, label="no bracket is open here")
+    return innermost
+
+
+def _bracket_pass(result: Tokens, starts: frozenset[str]) -> tuple[list[str], list[tuple[bool, Token]]]:
+    """The kinds of the open brackets at each token, innermost last as one letter, and (is an opener, token) for each fault."""
+    tokens = result.tokens
+    stack: list[Token] = []
+    faults: list[tuple[bool, Token]] = []
+    innermost: list[str] = []
+    kept: list[Token] = []
+    braces = 0
+    for i, token in enumerate(tokens):
+        kind = token.kind
+        if starts and kind == "NAME" and token.text in starts and i > 0 and "\n" in tokens[i - 1].text:
+            while stack and stack[-1].kind != "{":
+                faults.append((True, stack.pop()))
+        if kind in CLOSING.values():
+            opener = next((o for o in reversed(stack) if CLOSING[o.kind] == kind), None)
+            if opener is None:
+                faults.append((False, token))
+                if starts:
+                    continue  # left out, so that what follows can be read
+            else:
+                while stack[-1] is not opener:
+                    faults.append((True, stack.pop()))
+                stack.pop()
+                braces -= kind == "}"
+        innermost.append(stack[-1].kind if stack else "")
+        kept.append(Token(kind, token.text, token.start, token.end, braces))
+        if kind in CLOSING:
+            stack.append(token)
+            braces += kind == "{"
+            if len(stack) > tree.DEEPEST:
+                raise ParseFailed(
+                    "E0004",
+                    f"brackets are nested deeper than {tree.DEEPEST} levels",
+                    Span(result.source, token.start, token.end),
+                    label=f"level {tree.DEEPEST + 1}",
+                )
+    faults += [(True, o) for o in stack]
+    if starts or not faults:
+        result.tokens = kept
+    return innermost, sorted(faults, key=lambda f: f[1].start)
+
+
+def _drop_separators(result: Tokens, innermost: list[str]) -> list[Token]:
+    """No newline inside () and [], and one separator where several stand."""
+    kept: list[Token] = []
+    for token, inside in zip(result.tokens, innermost, strict=True):
+        if token.kind == "_SEP" and (inside in ("(", "[") or (kept and kept[-1].kind == "_SEP")):
+            if inside in ("(", "[") and token.text == ";":
+                kept.append(token)  # a `;` there is an error for the parser to tell
+            continue
+        kept.append(token)
+    return kept
+
+
+@cache
+def statement_keywords() -> frozenset[str]:
+    """The words that start a statement."""
+    grammar = table.load()
+    return frozenset(t for t in grammar.actions[grammar.start] if t.isalpha() and t.islower())

@@ -1,0 +1,182 @@
+"""Text -> syntax tree.
+
+`parse(source)` gives a `tree.File` or raises `ParseFailed` with every error found: after an error the parser goes on at the
+next statement. The automaton is the LALR(1) table of grammar.lark; words become keywords where the grammar has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ricci.dsl import reductions, syntax_errors, table, tree
+from ricci.dsl.lexer import LARGEST, MANY, Token, Tokens, tokenize
+from ricci.errors import Diagnostics, ParseFailed, Source, Span
+
+# A newline behind one of these does not end the statement.
+CONTINUES = frozenset(["+", "-", "*", "/", "^", "**", "CMP", "=", ",", ":", "..", "->", "<->", "and", "or", "not", "then", "else", "if"])
+TALLEST = 20 * tree.DEEPEST  # entries of the parser's stack: reached only by chains like `- - - x`, `a^b^c`, `if ... else if ...`
+
+
+def parse(source: Source) -> tree.File:
+    """The syntax tree of a source; `ParseFailed` (E00xx) with all errors in the order of the text."""
+    errors = Diagnostics()
+    tokens = tokenize(source, errors)
+    statements = _Parser(tokens, errors).run()
+    errors.raise_if_any(ParseFailed)
+    span = Span(source, 0, len(source.text))
+    return tree.File(statements, tuple(tokens.comments), source, span=span)
+
+
+def decode(name: str, data: bytes) -> Source:
+    """The text of a file; bytes that are not UTF-8 are E0001 at their place."""
+    if len(data) > LARGEST:
+        data = data[: LARGEST + 1]  # parse will refuse it; no need to hold more
+        return Source(name, data.decode("utf-8", "replace"))
+    try:
+        return Source(name, data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        source = Source(name, data.decode("utf-8", "replace"))
+        start = len(data[: error.start].decode("utf-8"))
+        raise ParseFailed(
+            "E0001",
+            f"the byte 0x{data[error.start]:02X} is not UTF-8",
+            Span(source, start, start + 1),
+            label="a model is a UTF-8 text",
+        ) from None
+
+
+@dataclass(slots=True)
+class Entry:
+    """One symbol on the stack: a token, a node, or (rules that are only parts of others) a list of them."""
+
+    value: Any
+    start: int
+    end: int
+    depth: int
+
+
+class _Parser:
+    def __init__(self, tokens: Tokens, errors: Diagnostics) -> None:
+        self.table = table.load()
+        self.source = tokens.source
+        self.tokens = tokens.tokens
+        self.broken = tokens.broken
+        self.errors = errors
+        self.states: list[int] = [self.table.start]
+        self.entries: list[Entry] = []
+        # The stack as it was where the current statement (or option) began, for each depth of braces.
+        self.marks: dict[int, tuple[int, list[int], list[Entry]]] = {}
+
+    def run(self) -> tuple[tree.Statement, ...]:
+        i, failed, previous = 0, -1, "_SEP"
+        while i < len(self.tokens):
+            token = self.tokens[i]
+            if token.kind == "_SEP" and previous in CONTINUES and token.text != ";":
+                i += 1
+                continue
+            if previous in ("_SEP", "{") and token.kind != "}" and self.table.advance(self.states, "_SEP"):
+                self.marks[token.braces] = (i, self.states[:], self.entries[:])
+            kind = self.kind(token)
+            if self.feed(kind, token):
+                i, previous = i + 1, kind
+            else:
+                after = self.recover(i)
+                failed, i, previous = i, after + (after == i == failed), "_SEP"
+                if len(self.errors.errors) >= MANY:
+                    return ()
+        end = Token("$END", "", len(self.source.text), len(self.source.text))
+        if not self.feed("$END", end):
+            self.recover(len(self.tokens) - 1)
+            return ()
+        statements: tuple[tree.Statement, ...] = self.entries[-1].value
+        return statements
+
+    def kind(self, token: Token) -> str:
+        """A word is a keyword where the grammar has that keyword, and a name elsewhere."""
+        if token.kind == "NAME" and token.text in self.table.actions[self.states[-1]]:
+            return token.text
+        return token.kind
+
+    def feed(self, kind: str, token: Token) -> bool:
+        """Reduces and shifts; False, with the stack reduced in part, when the token does not fit."""
+        states, entries = self.states, self.entries
+        actions, rules = self.table.actions, self.table.rules
+        while True:
+            action = actions[states[-1]].get(kind)
+            if action is None:
+                return False
+            if action >= 0:
+                states.append(action)
+                entries.append(
+                    Entry(token if kind == token.kind else Token(kind, token.text, token.start, token.end), token.start, token.end, 0)
+                )
+                if len(states) > TALLEST:
+                    self.too_deep(token.start, token.end)
+                return True
+            rule = rules[-1 - action]
+            if rule.length == 1 and rule.single:
+                states.pop()
+            else:
+                self.reduce(rule, token.start)
+            state = self.table.gotos[states[-1]][rule.origin]
+            states.append(state)
+            if kind == "$END" and state == self.table.end:
+                return True
+
+    def reduce(self, rule: table.Rule, here: int) -> None:
+        """Replaces the entries of a rule by the one of its node."""
+        length = rule.length
+        if length == 0:
+            self.entries.append(
+                Entry([] if rule.inline else reductions.reduce(rule.name, [], self.source, here, here, self.errors), here, here, 0)
+            )
+            return
+        parts = self.entries[-length:]
+        del self.states[-length:]
+        del self.entries[-length:]
+        start, end = parts[0].start, parts[-1].end
+        depth = max(part.depth for part in parts)
+        first = parts[0].value
+        if rule.inline and type(first) is list:
+            items = first  # a repetition grows in place
+            rest = parts[1:]
+        else:
+            items, rest = [], parts
+        for part in rest:
+            if type(part.value) is list:
+                items.extend(part.value)
+            else:
+                items.append(part.value)
+        if rule.inline:
+            self.entries.append(Entry(items, start, end, depth))
+            return
+        if rule.name != "parentheses":
+            depth += 1
+        if depth > tree.DEEPEST:
+            self.too_deep(start, end)
+        value = items[0] if rule.single and len(items) == 1 else reductions.reduce(rule.name, items, self.source, start, end, self.errors)
+        self.entries.append(Entry(value, start, end, depth))
+
+    def too_deep(self, start: int, end: int) -> None:
+        self.errors.errors.clear()
+        raise ParseFailed(
+            "E0004",
+            f"expressions are nested deeper than {tree.DEEPEST} levels",
+            Span(self.source, start, end),
+            label="name a part of it with `let`",
+        )
+
+    def recover(self, i: int) -> int:
+        """Reports token i, goes back to where its statement began and skips to the next one; its place in the tokens."""
+        inside = self.tokens[i - 1].braces if self.tokens[i].kind == "}" and i else self.tokens[i].braces
+        depth = max(d for d in self.marks if d <= inside or d == 0)
+        first, states, entries = self.marks[depth]
+        self.states, self.entries = states[:], entries[:]
+        for d in [d for d in self.marks if d > depth]:
+            del self.marks[d]
+        situation = syntax_errors.Situation(self.source, self.tokens, first, i, states)
+        end = self.tokens[situation.after - 1].end
+        if not any(self.tokens[first].start <= place <= end for place in self.broken):
+            self.errors.errors.append(syntax_errors.diagnose(situation))
+        return situation.after
