@@ -10,6 +10,10 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
+    from importlib.util import find_spec
+
+    if find_spec(f"ricci.{name}") is not None:  # a submodule: Python imports it after this refusal
+        raise AttributeError(name)
     from ricci.faces import embed
 
     try:

@@ -18,7 +18,7 @@ from ricci.errors import CannotRun
 Array = np.ndarray[Any, Any]
 Caller = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
-REACHED, MORE_STEPS, NOT_FINITE, UNDERFLOW, EVENT = 0, 1, 2, 3, 10
+REACHED, MORE_STEPS, NOT_FINITE, UNDERFLOW, NO_CONVERGENCE, EVENT = 0, 1, 2, 3, 4, 10
 SLICE_SECONDS = 0.3  # between looks at Ctrl-C and the progress line
 SAME_TIME = 1e-12  # times closer than this, relative to the end, are one stop
 
@@ -135,12 +135,13 @@ class Simulation:
         while True:
             begin = clock.perf_counter()
             before = trajectory.states
-            arguments = {**before, **self.controls, "t": trajectory.time, "t_stop": stop, "tol": self.tolerance, "max_steps": slice_steps}
+            now = {"t": trajectory.time, "ctl:t_stop": stop, "ctl:tol": self.tolerance, "ctl:max_steps": slice_steps}
+            arguments = {**before, **self.controls, **now}
             result = self._call("advance", arguments)
             took = clock.perf_counter() - begin
-            status = int(result["status"])
+            status = int(result["ctl:status"])
             self._take(result, took)
-            if status in (NOT_FINITE, UNDERFLOW):
+            if NOT_FINITE <= status < EVENT:
                 self._failed(status, before)
             self.listen(Progress(trajectory.time, self.end, trajectory.steps, trajectory.seconds))
             if status == REACHED:
@@ -158,11 +159,11 @@ class Simulation:
         for name in self.controls:
             if name in result:
                 self.controls[name] = result[name]
-        trajectory.steps += int(result["steps"])
-        trajectory.rejected += int(result["rejected"])
-        if int(result["steps"]):
-            trajectory.dt_min = min(trajectory.dt_min, float(result["dt_min"]))
-            trajectory.dt_max = max(trajectory.dt_max, float(result["dt_max"]))
+        trajectory.steps += int(result["ctl:steps"])
+        trajectory.rejected += int(result["ctl:rejected"])
+        if int(result["ctl:steps"]):
+            trajectory.dt_min = min(trajectory.dt_min, float(result["ctl:dt_min"]))
+            trajectory.dt_max = max(trajectory.dt_max, float(result["ctl:dt_max"]))
         trajectory.seconds += took
 
     def _apply(self, event: int) -> None:
@@ -193,6 +194,13 @@ class Simulation:
                 f"the step became too small to go on at step {trajectory.steps}, t = {trajectory.time:g}",
                 notes=("the solution may blow up there, or a right-hand side is not smooth",),
                 help="ricci run --set tol=1e-3 ...",
+            )
+        if status == NO_CONVERGENCE:
+            raise CannotRun(
+                "E0702",
+                f"Newton's iteration of the implicit step did not converge at step {trajectory.steps}, t = {trajectory.time:g}",
+                notes=("a fixed implicit step may be too large for this equation",),
+                help="ricci run --set time=rodas4 ...",
             )
         self._not_finite(trajectory.states, trajectory.time, f"step {trajectory.steps}")
         rates = self._call("rhs", {**trajectory.states, "t": trajectory.time}) if "rhs" in self.program.functions else {}
