@@ -47,10 +47,8 @@ def parse(source: Source, settings: Settings = Settings()) -> tree.File:
     """Text -> syntax tree, with the values of `settings.set` in place."""
     from ricci.dsl.override import override
     from ricci.dsl.parse import parse as parse_source
-    from ricci.dsl.parse import parse_expression
 
-    file = parse_source(source)
-    return override(file, settings.set, lambda text, name: parse_expression(Source(name, text)))
+    return override(parse_source(source), settings.set, parse_source)
 
 
 def check(file: tree.File) -> Model:

@@ -12,17 +12,26 @@ from fractions import Fraction
 from typing import Any
 
 from ricci.dsl import tree
-from ricci.errors import CheckFailed, Span
+from ricci.errors import CheckFailed, Source, Span
 
 OPTIONS = ("until", "tol", "time", "space", "method", "linear", "dtype")
 
 
-def override(file: tree.File, settings: Iterable[tuple[str, str]], parse_expression: Callable[[str, str], tree.Expr]) -> tree.File:
+def override(file: tree.File, settings: Iterable[tuple[str, str]], parse: Callable[[Source], tree.File]) -> tree.File:
     """The same file with each (name, text of the value) in place; E0104 for a name that the model does not have."""
     for name, text in settings:
-        value = parse_expression(text, f"--set {name}")
-        file = _set(file, name, value)
+        file = _set(file, name, _value(name, text, parse))
     return file
+
+
+def _value(name: str, text: str, parse: Callable[[Source], tree.File]) -> tree.Expr:
+    """The expression that a text is, read as the right side of `name = text` so that messages show both."""
+    short = name.rpartition(".")[2]
+    source = Source("--set", f"{short} = {text}")
+    found = parse(source).statements
+    if len(found) != 1 or not isinstance(found[0], tree.Assign) or found[0].target.items or found[0].target.name.id != short:
+        raise CheckFailed("E0104", f"`--set {name}={text}` is not NAME=VALUE", Span(source, 0, len(source.text)))
+    return found[0].value
 
 
 def _set(file: tree.File, name: str, value: tree.Expr) -> tree.File:
