@@ -35,7 +35,7 @@ def contraction_of(term: Term) -> Contraction:
     """The attributes of a contract."""
     if term.op != "contract":
         raise TermError(f"{term.op} is not a contract")
-    attrs: Contraction = term.attrs  # type: ignore[assignment]
+    attrs: Contraction = term.attrs
     return attrs
 
 
@@ -101,7 +101,7 @@ class _Product:
                 stack.append((core, {axis: own[axis] for axis in core.axes}))
                 return
         elif op == "contract":
-            attrs: Contraction = t.attrs  # type: ignore[assignment]
+            attrs: Contraction = t.attrs
             if not attrs.bound:
                 pairs = list(zip(t.args, attrs.accesses, strict=True))
                 stack.extend((f, {axis: own[str(label)] for axis, label in access}) for f, access in reversed(pairs))

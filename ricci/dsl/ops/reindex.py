@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from types import MappingProxyType
 from typing import Any
@@ -55,7 +55,7 @@ def pull_of(term: Term) -> Pull:
     """The attributes of a reindex."""
     if term.op != "reindex":
         raise TermError(f"{term.op} is not a reindex")
-    attrs: Pull = term.attrs  # type: ignore[assignment]
+    attrs: Pull = term.attrs
     return attrs
 
 
@@ -66,7 +66,7 @@ def plain_pull(term: Term) -> Pull | None:
     """
     if term.op != "reindex":
         return None
-    pull: Pull = term.attrs  # type: ignore[assignment]
+    pull: Pull = term.attrs
     return pull if not pull.guards and _is_plain(pull.index, term.args[0].axes, term.axes) else None
 
 
@@ -112,21 +112,31 @@ def _exact(fill: Fraction | int | float | bool | None) -> Fill:
 
 def assemble(t: Term, out: Mapping[str, Size], own: Mapping[str, Index], conditions: Sequence[Guard], fill: Fill) -> Term:
     """As `make_reindex`, for a complete index whose values lie in range wherever the conditions hold."""
-    read = frozenset().union(*(e.axes for e in own.values()), *(g.axes for g in conditions))
-    if not read <= out.keys():
-        raise TermError(f"a reindex reads {sorted(read - out.keys())}, not axes of its result {sorted(out)}")
+    for axes in [*[e.axes for e in own.values()], *[g.axes for g in conditions]]:
+        if not axes <= out.keys():
+            raise TermError(f"a reindex reads {sorted(axes - out.keys())}, not axes of its result {sorted(out)}")
+    guards: tuple[Guard, ...] = ()
     if conditions or any(not e.is_affine for e in own.values()):
-        ranges = Ranges.of(out)
-        guards = make_guards(conditions, ranges)
-        if guards is None:
+        simplified = _simplified(tuple(out.items()), tuple(own.items()), tuple(conditions))
+        if simplified is None:
             return _constant(t, out, fill)
-        inside = ranges.narrow(guards) if guards else ranges
-        own = {a: e.within(inside) for a, e in own.items()}
-    else:
-        guards = ()
+        guards, own = simplified[0], dict(simplified[1])
     if guards and fill is None:
         raise TermError(f"a reindex that can leave its argument needs a fill: {', '.join(map(str, guards))}")
     return _normal(t, out, own, guards, fill if guards else None)
+
+
+@lru_cache(maxsize=1 << 14)
+def _simplified(
+    out: tuple[tuple[str, Size], ...], own: tuple[tuple[str, Index], ...], conditions: tuple[Guard, ...]
+) -> tuple[tuple[Guard, ...], tuple[tuple[str, Index], ...]] | None:
+    """Normal forms of guards and indices; None for guards that never hold. The same maps act on many terms: they are kept."""
+    ranges = Ranges.of(dict(out))
+    guards = make_guards(conditions, ranges)
+    if guards is None:
+        return None
+    inside = ranges.narrow(guards) if guards else ranges
+    return guards, tuple((a, e.within(inside)) for a, e in own)
 
 
 def _constant(t: Term, out: Mapping[str, Size], fill: Fill) -> Term:
@@ -143,7 +153,7 @@ def _normal(t: Term, out: Mapping[str, Size], own: Mapping[str, Index], guards: 
     if not guards and len(out) == len(own) and all(e.single_axis == a and out[a] is t.axes[a] for a, e in own.items()):
         return t
     if t.op == "reindex":
-        inner: Pull = t.attrs  # type: ignore[assignment]
+        inner: Pull = t.attrs
         if not guards or not inner.guards or inner.fill == fill:
             mapping = dict(own)
             below = {a: e.substitute(mapping) for a, e in inner.entries}
@@ -221,7 +231,7 @@ def split_expand(t: Term) -> tuple[Term, dict[str, Size]]:
     """(core, axes) with t = expand(core, axes) and no broadcast left at the root of the core."""
     if t.op != "reindex":
         return t, {}
-    pull: Pull = t.attrs  # type: ignore[assignment]
+    pull: Pull = t.attrs
     used = pull.used
     extra = {name: size for name, size in pull.axes if name not in used}
     if not extra:
