@@ -13,17 +13,18 @@ from fractions import Fraction
 from typing import Any
 
 from ricci.dsl.term import Function, Term
-from ricci.dsl.types import Dim, Kind, Size
+from ricci.dsl.types import Dim, Size
 from ricci.errors import Diagnostic, Span
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Exact SI meaning of a unit: value_SI = factor * value; `powers` over SI base units; `text` as the user wrote it."""
+    """Exact SI meaning of a unit: value_SI = factor*value + offset; `powers` over SI base units; `text` as the user wrote it."""
 
     factor: Fraction | float = Fraction(1)
     powers: tuple[tuple[str, Fraction], ...] = ()
     text: str = ""
+    offset: Fraction = Fraction(0)  # not zero for temperature scales (degC) only
 
 
 @dataclass(frozen=True)
