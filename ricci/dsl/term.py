@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import inf
 from typing import Any
 
 from ricci.dsl.types import Kind, Size, TupleType, Type
@@ -27,7 +30,7 @@ class Term:
 
     op: str
     args: tuple[Term, ...]
-    attrs: Hashable
+    attrs: Any  # hashable, specific to the operator
     type: Any
     digest: bytes
 
@@ -57,24 +60,41 @@ _TABLE: weakref.WeakValueDictionary[tuple[Any, ...], Term] = weakref.WeakValueDi
 
 
 def canonical(attrs: object) -> str:
-    """Text of attrs that is equal exactly when attrs are equal, the same in every process."""
+    """Text that is equal exactly when the attributes are equal, the same in every process.
+
+    Attributes are tuples, strings, None, exact numbers (equal numbers of different Python types have one text, because
+    they are one dictionary key), infinities, terms, dataclasses of these, and objects with a `canonical_text` method.
+    """
     if isinstance(attrs, tuple):
-        return "(" + ",".join(canonical(a) for a in attrs) + ")"
-    if isinstance(attrs, Term):
-        return "T" + attrs.digest.hex()
+        return "(" + ",".join([canonical(a) for a in attrs]) + ")"
     if isinstance(attrs, str):
         return repr(attrs)
-    return f"{type(attrs).__name__}:{attrs!s}"
+    if isinstance(attrs, Fraction):
+        return f"{attrs.numerator}/{attrs.denominator}" if attrs.denominator != 1 else str(attrs.numerator)
+    if isinstance(attrs, int):
+        return str(int(attrs))
+    if isinstance(attrs, Term):
+        return "T" + attrs.digest.hex()
+    if attrs is None or (isinstance(attrs, float) and attrs in (inf, -inf)):
+        return f"<{attrs}>"
+    text = getattr(attrs, "canonical_text", None)
+    if text is not None:
+        own: str = text()
+        return own
+    if is_dataclass(attrs):
+        inside = ",".join([canonical(getattr(attrs, f.name)) for f in fields(attrs)])
+        return f"{type(attrs).__name__}{{{inside}}}"
+    raise TermError(f"{type(attrs).__name__} cannot be an attribute of a term")
 
 
 def intern(op: str, args: tuple[Term, ...], attrs: Hashable, type_: Type | TupleType) -> Term:
     """The one term with this operator, arguments, attributes and type."""
-    key = (op, tuple(id(a) for a in args), attrs, type_)
+    key = (op, tuple([id(a) for a in args]), attrs, type_)
     found = _TABLE.get(key)
     if found is not None:
         return found
-    text = f"{op}|{canonical(attrs)}|{type_!s}|"
-    digest = hashlib.blake2b(text.encode() + b"".join(a.digest for a in args), digest_size=16).digest()
+    text = f"{op}|{canonical(attrs)}|{type_.canonical_text()}|"
+    digest = hashlib.blake2b(text.encode() + b"".join([a.digest for a in args]), digest_size=16).digest()
     term = object.__new__(Term)
     for name, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type_), ("digest", digest)):
         object.__setattr__(term, name, value)
@@ -93,6 +113,15 @@ class Function:
     @property
     def roots(self) -> tuple[Term, ...]:
         return tuple(term for _, term in self.results)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Content hash, the same in every process."""
+        text = canonical((self.name, self.params, self.results))
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+    def canonical_text(self) -> str:
+        return "F" + self.digest.hex()
 
 
 def subfunctions(term: Term) -> tuple[Function, ...]:
@@ -126,3 +155,25 @@ def rewrite(roots: Sequence[Term], visit: Callable[[Term, tuple[Term, ...]], Ter
     for term in walk(roots):
         done[term] = visit(term, tuple(done[a] for a in term.args))
     return [done[r] for r in roots]
+
+
+def substitute(roots: Sequence[Term], replacement: Mapping[Term, Term]) -> list[Term]:
+    """The roots with every term that is a key of `replacement` (usually a symbol) exchanged, rebuilt by the constructors.
+
+    Bodies of scan, iterate and library are closed and stay as they are. Cost: one construction per term above a change.
+    """
+    from ricci.dsl.ops import OPERATORS
+
+    done: dict[Term, Term] = {}
+    for term in walk(roots):
+        found = replacement.get(term)
+        if found is None:
+            args = tuple([done[a] for a in term.args])
+            found = term if args == term.args else OPERATORS[term.op].rebuild(term, args)
+        done[term] = found
+    return [done[r] for r in roots]
+
+
+def symbols(roots: Iterable[Term]) -> list[Term]:
+    """The distinct symbols that occur in the roots, in the order of `walk`."""
+    return [term for term in walk(roots) if term.op == "symbol"]

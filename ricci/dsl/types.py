@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -74,6 +75,8 @@ class Size:
         return self is other or (isinstance(other, int) and self.constant == other)
 
     def __add__(self, other: int | Size) -> Size:
+        if not isinstance(other, int | Size):
+            return NotImplemented
         total = dict(self.terms)
         for monomial, c in Size.of(other).terms:
             total[monomial] = total.get(monomial, 0) + c
@@ -85,12 +88,14 @@ class Size:
         return _size({m: -c for m, c in self.terms})
 
     def __sub__(self, other: int | Size) -> Size:
-        return self + -Size.of(other)
+        return self + -Size.of(other) if isinstance(other, int | Size) else NotImplemented
 
     def __rsub__(self, other: int | Size) -> Size:
         return Size.of(other) + -self
 
     def __mul__(self, other: int | Size) -> Size:
+        if not isinstance(other, int | Size):
+            return NotImplemented
         total: dict[Monomial, int] = {}
         for m, c in self.terms:
             for n, d in Size.of(other).terms:
@@ -121,9 +126,11 @@ class Size:
         return total
 
     def canonical_text(self) -> str:
-        """Injective text: the printed form with the lower bounds that are not 1."""
-        bounds = "".join(f";{d.name!r}>={d.lower}" for d in sorted(self.dims) if d.lower != 1)
-        return self._text + bounds
+        """Injective text, the same in every process; a plain number is its digits."""
+        if self.constant is not None:
+            return self._text
+        terms = [(c, [(dim.name, dim.lower, power) for dim, power in m]) for m, c in self.terms]
+        return f"S{terms!r}"
 
     def __str__(self) -> str:
         return self._text
@@ -195,6 +202,7 @@ def equal(a: int | Size, b: int | Size) -> bool | None:
     return None
 
 
+@lru_cache(maxsize=1 << 15)
 def at_most(a: int | Size, b: int | Size) -> bool | None:
     """Whether a <= b for all dims above their lower bounds: True, False (always a > b) or None (depends or unknown)."""
     difference = _above_lower_bounds(Size.of(b) - a)
@@ -252,11 +260,26 @@ class Type:
         return (Type, (self.kind, dict(self.axes)))
 
 
-@dataclass(frozen=True)
+_TUPLES: weakref.WeakValueDictionary[tuple[Type, ...], TupleType] = weakref.WeakValueDictionary()
+
+
 class TupleType:
     """Types of the components of a `scan`, `iterate` or `library` term; consumed by `proj` only."""
 
+    __slots__ = ("__weakref__", "components")
+
     components: tuple[Type, ...]
+
+    def __new__(cls, components: tuple[Type, ...]) -> TupleType:
+        found = _TUPLES.get(components)
+        if found is None:
+            found = object.__new__(cls)
+            object.__setattr__(found, "components", components)
+            _TUPLES[components] = found
+        return found
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a type is immutable ({name})")
 
     def __iter__(self) -> Iterator[Type]:
         return iter(self.components)
@@ -269,3 +292,9 @@ class TupleType:
 
     def __str__(self) -> str:
         return "(" + ", ".join(map(str, self.components)) + ")"
+
+    def __repr__(self) -> str:
+        return f"TupleType{self}"
+
+    def __reduce__(self) -> Any:
+        return (TupleType, (self.components,))

@@ -31,7 +31,7 @@ class Operator:
     """
 
     name: str
-    infer: Callable[[tuple[Term, ...], Hashable], Type | TupleType]
+    infer: Callable[[tuple[Term, ...], Any], Type | TupleType]
     meaning: Callable[[Term, Sequence[Any], Environment], Any]
     rebuild: Callable[[Term, tuple[Term, ...]], Term]
     tangent: Callable[[Term, Sequence[Term | None]], Term | None]
