@@ -72,7 +72,9 @@ def _difference(b: Sequence[Fraction], other: Sequence[Fraction]) -> Row:
 EULER = Tableau("euler", 1, _rows(""), _row("1"), "Euler 1768", stability=(2.0, 0.0))
 MIDPOINT = Tableau("midpoint", 2, _rows("; 1/2"), _row("0 1"), "Runge 1895", stability=(2.0, 0.0))
 HEUN = Tableau("heun", 2, _rows("; 1"), _row("1/2 1/2"), "Heun 1900", stability=(2.0, 0.0))
-RK3 = Tableau("rk3", 3, _rows("; 1; 1/4 1/4"), _row("1/6 1/6 2/3"), "Shu, Osher 1988, eq. 2.18 (strong stability preserving)", stability=(2.51, 1.73))
+RK3 = Tableau(
+    "rk3", 3, _rows("; 1; 1/4 1/4"), _row("1/6 1/6 2/3"), "Shu, Osher 1988, eq. 2.18 (strong stability preserving)", stability=(2.51, 1.73)
+)
 RK4 = Tableau("rk4", 4, _rows("; 1/2; 0 1/2; 0 0 1"), _row("1/6 1/3 1/3 1/6"), "Kutta 1901", stability=(2.78, 2.82))
 BS32 = Tableau(
     "bs32",

@@ -1,0 +1,247 @@
+"""Rates of a right-hand side at a state: the eigenvalue of largest modulus of its Jacobian, and how fast smooth data change.
+
+Small systems: all eigenvalues of the dense Jacobian. Large ones: four power steps from oscillating patterns and from one
+fixed irregular vector (the second and fourth iterate give the square of the eigenvalue, hence also whether it is real or
+imaginary). Large grids are measured on three coarse ones; a + b n^p through the three extends them to the real size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ricci.dsl import reference
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.program import Program
+from ricci.dsl.term import Function
+
+Array = np.ndarray[Any, Any]
+DENSE = 48  # unknowns up to which the Jacobian is formed
+FOLLOWED = 20  # unknowns up to which the slow solution is followed, to see stiffness that the initial data hide
+LARGE = 60_000  # unknowns above which coarse grids stand for the real one
+
+
+@dataclass(frozen=True)
+class Rates:
+    """`fastest`: eigenvalue of largest modulus (complex); `smooth`: rate of change of smooth perturbations; `initial`: of the
+    data themselves; all 1/time. `state`: index of the state in which the fastest mode lives."""
+
+    fastest: complex
+    smooth: float
+    initial: float
+    state: int = 0
+
+
+def named_call(function: Function, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Array]:
+    """Results of a function whose parameters are found by name."""
+    arguments = [values[name_of(p)] for p in function.params]
+    return [np.asarray(r) for r in reference.call(function, arguments, dict(sizes))]
+
+
+def start_values(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+    """The values with the states at the start and t = 0."""
+    function = program.functions["initial"]
+    states = named_call(function, {**values, "t": 0.0}, sizes)
+    return {**values, **dict(zip((n for n, _ in function.results), states, strict=True)), "t": 0.0}
+
+
+def rates(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int], end: float) -> Rates:
+    """Rates of the program at its initial data; see the module."""
+    unknowns = sum(int(np.prod([s.evaluate(sizes) for s in state.symbol.axes.values()])) for state in program.states)
+    if unknowns > LARGE:
+        scalable = _scalable(program, values, sizes)
+        if scalable:
+            return _extrapolated(program, values, sizes, end, scalable, unknowns)
+    at = _Jacobian(program, start_values(program, values, sizes), sizes)
+    return _dense(at, end) if at.size <= DENSE else _iterated(at)
+
+
+@dataclass
+class _Jacobian:
+    """J d and f at given values, on one flat vector of all states."""
+
+    program: Program
+    values: Mapping[str, Any]
+    sizes: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        self.states = [np.asarray(self.values[s.name]) for s in self.program.states]
+        self.scales = [float(np.max(np.abs(y), initial=0.0)) for y in self.states]
+        top = max(self.scales, default=0.0) or 1.0
+        self.scales = [s or top for s in self.scales]
+        self.size = sum(y.size for y in self.states)
+        kinds = [y.dtype for y in self.states]
+        self.dtype = np.result_type(float, *kinds)
+
+    def split(self, vector: Array) -> list[Array]:
+        """Parts of a flat vector (in units of the scales) as states."""
+        parts, first = [], 0
+        for y, scale in zip(self.states, self.scales, strict=True):
+            part = vector[first : first + y.size].reshape(y.shape) * scale
+            parts.append(part if np.iscomplexobj(y) else part.real)
+            first += y.size
+        return parts
+
+    def join(self, parts: list[Array]) -> Array:
+        flat = [np.ravel(np.broadcast_to(p, y.shape)) / s for p, y, s in zip(parts, self.states, self.scales, strict=True)]
+        return np.concatenate(flat).astype(self.dtype) if flat else np.zeros(0)
+
+    def times(self, vector: Array) -> Array:
+        names = [f"d:{s.name}" for s in self.program.states]
+        values = {**self.values, **dict(zip(names, self.split(vector), strict=True))}
+        return self.join(named_call(self.program.functions["rhs_tangent"], values, self.sizes))
+
+    def slope(self) -> Array:
+        return self.join(named_call(self.program.functions["rhs"], self.values, self.sizes))
+
+    def matrix(self) -> Array:
+        return np.stack([self.times(column) for column in np.eye(self.size, dtype=self.dtype)], axis=1)
+
+    def moved(self, t: float, change: Array) -> _Jacobian:
+        new = [y + d for y, d in zip(self.states, self.split(change), strict=True)]
+        return _Jacobian(
+            self.program, {**self.values, **{s.name: y for s, y in zip(self.program.states, new, strict=True)}, "t": t}, self.sizes
+        )
+
+    def state_of(self, vector: Array) -> int:
+        """Index of the state with the largest part of a vector."""
+        ends = np.cumsum([y.size for y in self.states])
+        parts = [float(np.linalg.norm(p)) for p in np.split(vector, ends[:-1])]
+        return int(np.argmax(parts)) if parts else 0
+
+
+def _dense(at: _Jacobian, end: float) -> Rates:
+    """All eigenvalues at the start and, for very small systems, along a rough slow solution (linearly implicit Euler)."""
+    initial = float(np.max(np.abs(at.slope()), initial=0.0))
+    fastest, smooth, state = 0j, 0.0, 0
+    t = 0.0
+    for k in range(12 if at.size <= FOLLOWED else 1):
+        matrix = at.matrix()
+        if not np.isfinite(matrix).all():
+            break
+        values, vectors = np.linalg.eig(matrix)
+        if values.size:
+            best = int(np.argmax(np.abs(values)))
+            if abs(values[best]) > abs(fastest):
+                fastest, state = complex(values[best]), at.state_of(vectors[:, best])
+            slow = [abs(v) for v in values if abs(v) < 0.1 * abs(fastest)] or [abs(values[best])]
+            smooth = max(smooth, max(slow)) if k == 0 else smooth
+        dt = end * 10.0 ** (k - 11)
+        change = np.linalg.solve(np.eye(at.size) - dt * matrix, dt * at.slope()) if at.size else np.zeros(0)
+        if not np.isfinite(change).all() or np.max(np.abs(change), initial=0.0) > 1e6:
+            break
+        t += dt
+        at = at.moved(t, change)
+    return Rates(fastest, smooth, initial, state)
+
+
+def _iterated(at: _Jacobian) -> Rates:
+    fastest, state = 0j, 0
+    for probe in _probes(at):
+        found = _power(at, probe)
+        if found is not None and abs(found[0]) > abs(fastest):
+            fastest, state = found
+    return Rates(fastest, _smooth(at), float(np.max(np.abs(at.slope()), initial=0.0)), state)
+
+
+def _probes(at: _Jacobian) -> list[Array]:
+    """Vectors that excite the extreme modes of difference operators: signs (+-), (++--) along all axes, an irregular one."""
+
+    def pattern(period: int) -> Array:
+        parts = []
+        for y in at.states:
+            signs = np.ones(y.shape)
+            for axis, n in enumerate(y.shape):
+                lanes = np.where(np.arange(n) % period < period // 2, 1.0, -1.0)
+                signs = signs * lanes.reshape([-1 if k == axis else 1 for k in range(y.ndim)])
+            parts.append(np.ravel(signs))
+        return np.concatenate(parts)
+
+    irregular = np.modf(np.arange(1, at.size + 1) * 0.6180339887498949)[0] - 0.5
+    return [pattern(2), pattern(4), irregular]
+
+
+def _power(at: _Jacobian, probe: Array) -> tuple[complex, int] | None:
+    """Dominant eigenvalue seen from a vector: from the Rayleigh quotient of J^2 (its sign: real or imaginary)."""
+    vector = probe.astype(at.dtype)
+    history = []
+    for _ in range(4):
+        norm = float(np.linalg.norm(vector))
+        if norm == 0 or not np.isfinite(norm):
+            return None
+        vector = vector / norm
+        history.append(vector)
+        vector = at.times(vector)
+    middle, after = history[2], at.times(history[3])  # history[3] is J middle, normalized
+    factor = float(np.linalg.norm(at.times(middle)))
+    if not np.isfinite(factor) or not np.isfinite(after).all():
+        return None
+    square = complex(np.vdot(middle, after)) * factor
+    size = float(np.sqrt(np.linalg.norm(after) * factor))
+    if np.real(square) < -0.3 * abs(size) ** 2:
+        return 1j * size, at.state_of(middle)
+    sign = -1.0 if np.real(np.vdot(middle, history[3])) <= 0 else 1.0
+    return complex(sign * size), at.state_of(middle)
+
+
+def _smooth(at: _Jacobian) -> float:
+    """Rate at which a uniform perturbation changes, at most points (sides excepted): what is not differences."""
+    rate = 0.0
+    for k, (y, scale) in enumerate(zip(at.states, at.scales, strict=True)):
+        parts = [np.zeros(z.shape) for z in at.states]
+        parts[k] = np.full(y.shape, scale)
+        answer = at.join([*named_call(at.program.functions["rhs_tangent"], _with(at, parts), at.sizes)])
+        ends = np.cumsum([z.size for z in at.states])
+        rate = max(rate, *(float(np.median(np.abs(p))) for p in np.split(answer, ends[:-1]) if p.size), 0.0)
+    return rate
+
+
+def _with(at: _Jacobian, parts: list[Array]) -> dict[str, Any]:
+    return {**at.values, **{f"d:{s.name}": p for s, p in zip(at.program.states, parts, strict=True)}}
+
+
+def _scalable(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
+    """Dims of grid axes that no given array has."""
+    grid = {
+        d.name
+        for axis in program.coordinates
+        for s in program.states
+        for a, n in s.symbol.axes.items()
+        if a.partition(":")[0] == axis
+        for d in n.dims
+    }
+    fixed = {d.name for a in program.arguments for n in a.symbol.axes.values() for d in n.dims}
+    return sorted(d for d in grid - fixed if sizes.get(d, 0) > 16)
+
+
+def _extrapolated(
+    program: Program, values: Mapping[str, Any], sizes: Mapping[str, int], end: float, dims: list[str], unknowns: int
+) -> Rates:
+    """Rates on grids of 1/4, 1/2 and 1 times a coarse size, extended by the best a + b n^p with a, b >= 0."""
+    shrink = (LARGE / unknowns) ** (1 / len(dims))
+    samples = []
+    for factor in (0.25, 0.5, 1.0):
+        coarse = {**sizes, **{d: max(12, int(sizes[d] * shrink * factor)) for d in dims}}
+        at = _Jacobian(program, start_values(program, values, coarse), coarse)
+        samples.append((float(coarse[dims[0]]), _iterated(at)))
+    n = float(sizes[dims[0]])
+    moduli = np.array([abs(r.fastest) for _, r in samples])
+    last = samples[-1][1]
+    if moduli[-1] == 0:
+        return last
+    return Rates(last.fastest * _extended(np.array([m for m, _ in samples]), moduli, n) / moduli[-1], last.smooth, last.initial, last.state)
+
+
+def _extended(points: Array, values: Array, n: float) -> float:
+    """a + b n^p at n, with p in 0..6 and a, b >= 0 nearest to the values at the points."""
+    best = (float("inf"), float(values[-1]))
+    for p in range(1, 7):
+        matrix = np.stack([np.ones_like(points), (points / n) ** p], axis=1)
+        a, b = np.linalg.lstsq(matrix, values, rcond=None)[0]
+        a, b = (0.0, float(values[-1] / (points[-1] / n) ** p)) if a < 0 else (float(values.max()), 0.0) if b < 0 else (a, b)
+        misfit = float(np.max(np.abs(a + b * (points / n) ** p - values) / values[-1]))
+        best = min(best, (misfit, float(a + b)))
+    return best[1]
