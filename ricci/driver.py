@@ -140,6 +140,29 @@ def schedule(program: Program, name: str) -> Any:
     return lower(program.functions[name], program.origins)
 
 
+def loops(program: Program, name: str) -> list[Any]:
+    """One function -> kernels of the loop IR."""
+    from ricci.backends.numba_cpu import emit
+
+    return [kernel for _, kernel, _ in emit(schedule(program, name)).kernels]
+
+
+def kernel_names(executable: Any) -> list[str]:
+    """Generated kernels by module (a content hash) and name: equal names are equal code."""
+    module = executable.module.__name__.rpartition(".")[2]
+    return [f"{module}.{emitted.name}" for _, _, emitted in executable.program.kernels]
+
+
+def threads(settings: Settings) -> int:
+    """Threads for generated code: as asked, or one per core that this process may use; more than that is E0602."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if settings.threads is None:
+        return cores
+    if not 1 <= settings.threads <= cores:
+        raise CannotRun("E0602", f"{settings.threads} threads on {cores} cores", help=f"--threads {cores}")
+    return settings.threads
+
+
 def compiled(program: Program, name: str, settings: Settings) -> Any:
     """One function -> executable of generated code."""
     from ricci.backends.numba_cpu import compile_plan

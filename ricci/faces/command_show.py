@@ -81,13 +81,14 @@ def _show_generated(stage: str, program: Any, names: list[str], settings: Settin
         if stage == "schedule":
             parts.append(plan.show())
             continue
-        executable = driver.compiled(program, name, settings)
         if stage == "loops":
-            parts.append("\n\n".join(kernel.show() for kernel in executable.loops))
-        elif stage == "asm":
+            parts.append("\n\n".join(kernel.show() for kernel in driver.loops(program, name)))
+            continue
+        executable = driver.compiled(program, name, settings)
+        if stage == "asm":
             parts.append(executable.asm())
         elif stage == "load":
-            parts.append("\n".join(executable.kernels))
+            parts.append("\n".join(driver.kernel_names(executable)))
         else:
             parts.append(executable.source)
     return "\n\n".join(parts) if parts else "nothing is compiled for this model"

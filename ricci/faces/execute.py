@@ -148,17 +148,18 @@ class Integration:
         with self.watch.stage("integrate"):
             program = driver.integrate(program, method)
         self.controls = driver.controls(program, method, self.binding.values, self.binding.sizes)
+        self.threads = driver.threads(self.settings)
         self.advance: Any = None
         if self.settings.backend == "cpu":
             with self.watch.stage("compile"):
                 self.advance = driver.compiled(program, "advance", self.settings)
-                self.outcome.kernels = list(self.advance.kernels)
+                self.outcome.kernels = driver.kernel_names(self.advance)
         self.program = program
 
     def _call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Generated code for the time loop, the interpreter for what is evaluated a few times."""
         if name == "advance" and self.advance is not None:
-            result: dict[str, Any] = self.advance(dict(arguments), self.binding.sizes, self.settings.threads)
+            result: dict[str, Any] = self.advance(dict(arguments), self.binding.sizes, self.threads)
             return result
         function = self.program.functions[name]
         listed = [arguments[p] for p in parameter_names(function)]
@@ -229,10 +230,10 @@ def _evaluate_function(
         better, _ = driver.optimize(driver.only(program, name, binding.sizes), settings.opt)
     with watch.stage("compile"):
         executable = driver.compiled(better, name, settings)
-    outcome.kernels += list(executable.kernels)
+    outcome.kernels += driver.kernel_names(executable)
     outcome.planned_bytes += int(executable.planned_bytes(binding.sizes))
     with watch.stage("run"):
-        found: dict[str, Any] = executable(arguments, binding.sizes, settings.threads)
+        found: dict[str, Any] = executable(arguments, binding.sizes, driver.threads(settings))
     return found
 
 
