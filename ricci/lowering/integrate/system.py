@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from ricci.dsl import build
-from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Program
 from ricci.dsl.term import Term, substitute, symbols
 from ricci.dsl.types import Kind, Type
@@ -87,7 +87,7 @@ class System:
     def tangent(self, t: Term, states: Sequence[Term], directions: Sequence[Term]) -> Terms:
         """J(t, y) directions."""
         function = self.program.functions["rhs_tangent"]
-        own = {s: d for s, d in zip(direction_symbols(self.program), directions, strict=True)}
+        own = dict(zip(direction_symbols(self.program), directions, strict=True))
         return tuple(substitute(function.roots, {**self._at(t, states), **own}))
 
     def margin(self, event: int, t: Term, states: Sequence[Term]) -> Term:
@@ -99,7 +99,7 @@ class System:
 
     def constants(self, roots: Sequence[Term], bound: Sequence[Term]) -> Terms:
         """Symbols of the roots that are neither `bound` nor sizes, in the order of the program's arguments."""
-        free = [s for s in symbols(roots) if s not in set(bound) and not name_of(s).startswith("#")]
+        free = [s for s in symbols(roots) if s not in set(bound) and not name_of(s).startswith("#") and name_of(s) not in CONSTANTS]
         order = {a.symbol: k for k, a in enumerate(self.program.arguments)}
         return tuple(sorted(free, key=lambda s: (order.get(s, len(order)), name_of(s))))
 
