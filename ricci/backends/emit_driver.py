@@ -1,0 +1,389 @@
+"""A `Plan` as the text of a module: one function per kernel, and drivers that run the steps in order.
+
+A driver runs the steps between two calls into Python libraries. It has the arguments
+
+  F I B Z          arenas of reals, ints, truth values, complex numbers
+  address stride   of the slots, in elements;  size: extents of dims
+  real whole cplx  scalar inputs and results (truth values are ints)
+  part ipart zpart partial sums, one row of 64 a total
+  me threads gate  this thread, how many, and the barrier
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ricci.backends.emit_kernel import ARENAS, OWN_NAMES, Emitted, KernelWriter, count_uses, joined
+from ricci.backends.expressions import Expressions, Frame
+from ricci.backends.source import Namespace, comment
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.term import Term
+from ricci.dsl.types import Kind, Size
+from ricci.lowering.kernel import Array, Kernel
+from ricci.lowering.schedule.plan import (
+    Assign,
+    Call,
+    Launch,
+    Place,
+    Plan,
+    Rebind,
+    Repeat,
+    Slot,
+    Step,
+    Swap,
+    While,
+    Window,
+    steps_of,
+)
+
+ARGUMENTS = "F, I, B, Z, address, stride, size, real, whole, cplx, part, ipart, zpart, me, threads, gate"
+DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset("gone piece count meet pieces edge seen range min max first last k".split())
+SCALAR_ARRAYS = {Kind.REAL: "real", Kind.INT: "whole", Kind.BOOL: "whole", Kind.COMPLEX: "cplx"}
+PARTIALS = {Kind.REAL: "part", Kind.INT: "ipart", Kind.BOOL: "ipart", Kind.COMPLEX: "zpart"}
+
+
+@dataclass
+class Signature:
+    """Where the executable puts things: positions of slots, strides, dims and scalars in the arrays of a driver."""
+
+    slots: dict[str, int] = field(default_factory=dict)
+    strides: dict[tuple[str, int], int] = field(default_factory=dict)
+    dims: dict[str, int] = field(default_factory=dict)
+    scalars: dict[Term, tuple[str, int]] = field(default_factory=dict)
+    partial_rows: dict[str, int] = field(default_factory=lambda: {"part": 0, "ipart": 0, "zpart": 0})
+    drivers: list[str] = field(default_factory=list)
+
+
+@dataclass
+class DriverWriter:
+    """Writes the drivers of a plan, given its emitted kernels by the identity of their launch."""
+
+    plan: Plan
+    kernels: Mapping[int, tuple[Kernel, Emitted]]
+    single: bool = False
+    signature: Signature = field(default_factory=Signature)
+    rows: dict[Term, tuple[str, int]] = field(default_factory=dict)
+
+    def write(self) -> list[str]:
+        """Text of all drivers."""
+        self._number()
+        out: list[str] = []
+        for k, steps in enumerate(segments(self.plan.steps)):
+            name = f"run_{k}"
+            self.signature.drivers.append(name)
+            out += self._driver(name, steps)
+        return out
+
+    def _number(self) -> None:
+        """Positions of everything that crosses the border to Python or between drivers."""
+        sig = self.signature
+        for slot in self.plan.slots:
+            sig.slots[slot.name] = len(sig.slots)
+            for d in range(slot.rank - 1):
+                sig.strides[slot.name, d] = len(sig.strides)
+        for dim in plan_dims(self.plan, [k for k, _ in self.kernels.values()]):
+            sig.dims[dim] = len(sig.dims)
+        counts = {"real": 0, "whole": 0, "cplx": 0}
+        border = [t for t in (*self.plan.inputs.values(), *self.plan.results.values()) if isinstance(t, Term)]
+        if len(segments(self.plan.steps)) > 1:
+            border += [t for step in self.plan.steps for t in defined(step)]
+            border += [t for s in self.plan.steps if isinstance(s, Call) for t in (*s.arguments, *s.results) if isinstance(t, Term)]
+        for t in dict.fromkeys(border):
+            if t.op == "symbol" and t not in sig.scalars:
+                array = SCALAR_ARRAYS[t.kind]
+                sig.scalars[t] = (array, counts[array])
+                counts[array] += 1
+
+    def _driver(self, name: str, steps: Sequence[Step]) -> list[str]:
+        body = _Body(self, Namespace())
+        body.names.reserve(*OWN_NAMES, *DRIVER_NAMES, *(e.name for _, e in self.kernels.values()))
+        body.block(steps)
+        lines = body.frame.lines
+        tail = ["if me == 0:"]
+        tail += [f"    address[{self.signature.slots[n]}] = {body.names.of(('address', n), n)}" for n in body.moved]
+        for t, (array, k) in self.signature.scalars.items():
+            if t in body.set_scalars:
+                text = body.scalar(t)
+                tail.append(f"    {array}[{k}] = {text}")
+        head = body.prologue()
+        head.append("gone = 0")
+        text = head + lines + (tail if len(tail) > 1 else [])
+        return [f"@njit(**driver)", f"def {name}({ARGUMENTS}):"] + ["    " + line for line in text] + [""]
+
+
+@dataclass
+class _Body:
+    """Statements of one driver in writing."""
+
+    writer: DriverWriter
+    names: Namespace
+    frame: Frame = field(default_factory=lambda: Frame(0))
+    moved: list[str] = field(default_factory=list)  # slots whose address changes
+    set_scalars: set[Term] = field(default_factory=set)
+    read_scalars: dict[Term, None] = field(default_factory=dict)
+    strides: dict[tuple[str, int], None] = field(default_factory=dict)
+    slots: dict[str, None] = field(default_factory=dict)
+    dims: dict[str, None] = field(default_factory=dict)
+    depth: int = 0
+
+    def prologue(self) -> list[str]:
+        """Locals for what the driver reads of its array arguments."""
+        sig = self.writer.signature
+        lines = [f"{self.names.of(('address', n), n)} = address[{sig.slots[n]}]" for n in self.slots]
+        lines += [f"{self.names.of(('stride', n, d), '')} = stride[{sig.strides[n, d]}]" for n, d in self.strides]
+        lines += [f"{self.names.dim(d)} = size[{sig.dims[d]}]" for d in self.dims]
+        for t in self.read_scalars:
+            if t in sig.scalars:
+                array, k = sig.scalars[t]
+                text = f"{array}[{k}]" + (" != 0" if t.kind == Kind.BOOL else "")
+                lines.append(f"{self.names.of(('scalar', t), name_of(t))} = {text}")
+        return lines
+
+    # names of things
+
+    def address(self, slot: str) -> str:
+        self.slots[slot] = None
+        return self.names.of(("address", slot), slot)
+
+    def stride(self, slot: str, d: int) -> str:
+        self.strides[slot, d] = None
+        self.names.of(("stride", slot, d), f"{slot}_stride{d}")
+        return self.names.of(("stride", slot, d), "")
+
+    def size(self, size: Size) -> str:
+        for dim in size.dims:
+            self.dims[dim.name] = None
+        return self.names.size(size)
+
+    def scalar(self, term: Term) -> str:
+        name = name_of(term)
+        if name.startswith("#"):
+            self.dims[name[1:]] = None
+            return self.names.dim(name[1:])
+        if term not in self.set_scalars:
+            self.read_scalars[term] = None
+        return self.names.of(("scalar", term), name)
+
+    def line(self, text: str) -> None:
+        self.frame.lines.append(text)
+
+    # steps
+
+    def block(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Launch):
+                self._launch(step)
+            elif isinstance(step, Assign):
+                self._assign(step)
+            elif isinstance(step, Swap):
+                self._swap(step)
+            elif isinstance(step, Rebind):
+                self._rebind(step)
+            elif isinstance(step, While):
+                self._while(step)
+            elif isinstance(step, Repeat):
+                self._repeat(step)
+            elif isinstance(step, Window):
+                self._window(step)
+
+    def _launch(self, step: Launch) -> None:
+        kernel, emitted = self.writer.kernels[id(step)]
+        if not emitted.totals and emitted.body == ("pass",):
+            return
+        for note in kernel.notes:
+            self.line(comment(note))
+        texts = {"begin": "begin", "end": "end"}
+        arguments = [self._argument(a.what, kernel) for a in emitted.arguments if a.what[0] != "slab"]
+        if kernel.shared is None:
+            self._serial(emitted, arguments)
+        else:
+            self._shared(step, kernel, emitted, arguments)
+        del texts
+
+    def _argument(self, what: tuple[object, ...], kernel: Kernel) -> str:
+        if what[0] == "arena":
+            return ARENAS[what[1]]  # type: ignore[index]
+        if what[0] == "address":
+            return self.address(str(what[1]))
+        if what[0] == "stride":
+            return self.stride(str(what[1]), int(str(what[2])))
+        if what[0] == "dim":
+            self.dims[str(what[1])] = None
+            return self.names.dim(str(what[1]))
+        return self.scalar(what[1])  # type: ignore[arg-type]
+
+    def _serial(self, emitted: Emitted, arguments: Sequence[str]) -> None:
+        call = f"{emitted.name}({', '.join(arguments)})"
+        if not emitted.totals:
+            self.line("if me == 0:")
+            self.line(f"    {call}")
+            self.line("gone = meet(gate, gone, threads)")
+            return
+        targets = [self._target(t) for t, _ in emitted.totals]
+        self.line(f"{', '.join(targets)}, = {call}")
+
+    def _shared(self, step: Launch, kernel: Kernel, emitted: Emitted, arguments: Sequence[str]) -> None:
+        extent = self.size(kernel.extent)
+        points = self._points(step)
+        self.line(f"count = pieces({extent}, {points})")
+        first, last = "count * me // threads", "count * (me + 1) // threads"
+        call = f"{emitted.name}({', '.join([*arguments, ''])}"
+        if not emitted.totals:
+            self.line(f"{call}edge({extent}, count, {first}), edge({extent}, count, {last}))")
+            self.line("gone = meet(gate, gone, threads)")
+            return
+        rows = [self._row(t) for t, _ in emitted.totals]
+        targets = ", ".join(f"{array}[{row} + piece]" for array, row in rows)
+        self.line("gone = meet(gate, gone, threads)")
+        self.line(f"for piece in range({first}, {last}):")
+        self.line(f"    {targets}, = {call}edge({extent}, count, piece), edge({extent}, count, piece + 1))")
+        self.line("gone = meet(gate, gone, threads)")
+        names = []
+        for (total, _), (array, row) in zip(emitted.totals, rows, strict=True):
+            names.append(self._target(total))
+            text = f"{array}[{row}]"
+            self.line(f"{names[-1]} = {text + ' != 0' if total.kind == Kind.BOOL else text}")
+        self.line("for piece in range(1, count):")
+        for name, (total, operation), (array, row) in zip(names, emitted.totals, rows, strict=True):
+            text = f"{array}[{row} + piece]"
+            text = f"({text} != 0)" if total.kind == Kind.BOOL else text
+            self.line(f"    {name} = {joined(operation, total.kind, name, text)}")
+
+    def _points(self, step: Launch) -> str:
+        one = max(step.nest.passes, key=lambda p: len(p.order))
+        return "*".join(self.size(one.sizes[a]) for a in one.order) or "1"
+
+    def _row(self, total: Term) -> tuple[str, int]:
+        """Array and first position of the 64 partial results of a total."""
+        if total not in self.writer.rows:
+            array = PARTIALS[total.kind]
+            self.writer.rows[total] = (array, self.writer.signature.partial_rows[array] * 64)
+            self.writer.signature.partial_rows[array] += 1
+        return self.writer.rows[total]
+
+    def _target(self, term: Term) -> str:
+        self.set_scalars.add(term)
+        return self.names.of(("scalar", term), name_of(term))
+
+    def _assign(self, step: Assign) -> None:
+        text = self.expression(step)
+        self.line(f"{self._target(step.target)} = {text}")
+
+    def expression(self, step: Assign) -> str:
+        """Text of a scalar value; elements of arrays are read where they lie."""
+        slots = {slot.name: slot for slot in self.writer.plan.slots}
+        loads = [leaf.array for leaf in step.leaves.values() if hasattr(leaf, "array")]
+        arrays = tuple(Array(n, slots[n].kind, slots[n].rank) for n in dict.fromkeys(loads))
+        pseudo = Kernel("", arrays, (), (), step.leaves, step.computed)
+        inner = KernelWriter(pseudo, 1, self.writer.single, self.names, [self.frame])
+        for array in arrays:
+            self.address(array.name)
+            for d in range(array.rank - 1):
+                self.stride(array.name, d)
+        inner._scalar = self.scalar  # type: ignore[method-assign]
+        uses = count_uses([step.value, *step.computed.values()])
+        inner.text = Expressions([self.frame], inner._leaf_depth, inner._leaf_text, self.names.fresh, uses, self.writer.single)
+        self.frame.texts, self.frame.depths = {}, {}
+        text = inner.text.value(step.value, "value")
+        self.dims.update(inner.dims)
+        return text
+
+    def _swap(self, step: Swap) -> None:
+        left, right = self.address(step.left.name), self.address(step.right.name)
+        for name in (step.left.name, step.right.name):
+            if name not in self.moved:
+                self.moved.append(name)
+        line = f"{left}, {right} = {right}, {left}"
+        if step.condition is None:
+            self.line(line)
+        else:
+            self.line(f"if {self.scalar(step.condition)}:")
+            self.line(f"    {line}")
+
+    def _rebind(self, step: Rebind) -> None:
+        values = [self.scalar(v) if v.op == "symbol" else self.expression(Assign(v, v)) for v in step.values]
+        targets = [self._target(t) for t in step.targets]
+        for t in step.targets:
+            self.read_scalars.pop(t, None)
+        self.line(f"{', '.join(targets)} = {', '.join(values)}")
+
+    def _nested(self, steps: Sequence[Step]) -> list[str]:
+        outer, self.frame = self.frame, Frame(0)
+        self.block(steps)
+        lines, self.frame = self.frame.lines, outer
+        return ["    " + line for line in lines]
+
+    def _while(self, step: While) -> None:
+        self.line("while seen(gate, 1) == 0:")
+        self.frame.lines += self._nested(step.head)
+        self.line(f"    if not {self.scalar(step.condition)}:")
+        self.line("        break")
+        self.frame.lines += self._nested(step.body)
+
+    def _repeat(self, step: Repeat) -> None:
+        counter = self._target(step.counter)
+        n = self.size(step.count)
+        self.line(f"for {counter} in range({n} - 1, -1, -1):" if step.reverse else f"for {counter} in range({n}):")
+        self.line("    if seen(gate, 1) != 0:")
+        self.line("        break")
+        self.frame.lines += self._nested(step.body)
+
+    def _window(self, step: Window) -> None:
+        name = self.address(step.slot.name)
+        whole = self.address(step.whole.name)
+        position = self.scalar(step.position)
+        step_size = self.stride(step.whole.name, 0) if step.whole.rank > 1 else "1"
+        text = f"{whole} + {position} * {step_size}"
+        if step.initial is not None and step.first is not None:
+            text = f"{self.address(step.initial.name)} if {self.scalar(step.first)} else {text}"
+        self.line(f"{name} = {text}")
+
+
+def segments(steps: Sequence[Step]) -> list[list[Step]]:
+    """Runs of steps between calls into Python."""
+    out: list[list[Step]] = [[]]
+    for step in steps:
+        if isinstance(step, Call):
+            out.append([])
+        else:
+            out[-1].append(step)
+    return out
+
+
+def defined(step: Step) -> list[Term]:
+    """Scalars that a step gives a value, loops included."""
+    found: list[Term] = []
+    for s in steps_of([step]):
+        if isinstance(s, Assign):
+            found.append(s.target)
+        elif isinstance(s, Rebind):
+            found += s.targets
+        elif isinstance(s, Launch):
+            found += [m.target for p in s.nest.passes for m in p.members if m.how == "total"]
+    return found
+
+
+def plan_dims(plan: Plan, kernels: Sequence[Kernel]) -> list[str]:
+    """Every dim whose extent the code can mention."""
+    from ricci.dsl.term import walk
+
+    names: dict[str, None] = {}
+    for slot in plan.slots:
+        for size in (*slot.extents, *slot.before, *slot.after):
+            names.update((dim.name, None) for dim in sorted(size.dims))
+    for t in walk(plan.function.roots):
+        if t.op == "symbol" and name_of(t).startswith("#"):
+            names[name_of(t)[1:]] = None
+    for step in steps_of(plan.steps):
+        if isinstance(step, Launch):
+            for p in step.nest.passes:
+                for size in p.sizes.values():
+                    names.update((dim.name, None) for dim in sorted(size.dims))
+        elif isinstance(step, Repeat):
+            names.update((dim.name, None) for dim in sorted(step.count.dims))
+    del kernels
+    return list(names)
+
+
+__all__ = ["ARGUMENTS", "DriverWriter", "Place", "Signature", "Slot", "segments"]

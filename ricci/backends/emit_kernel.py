@@ -1,0 +1,506 @@
+"""A `Kernel` as the text of one numba function over flat arenas.
+
+Signature: arenas used, then per array its address and strides, sizes of dims, scalars, the slab begin..end of the shared axis.
+Totals are returned. The innermost stride of every array is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ricci.backends.expressions import VECTOR_FUNCTIONS, Expressions, Frame
+from ricci.backends.source import Namespace, comment, grouped
+from ricci.dsl.index import Guard, Index
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.term import Term, walk
+from ricci.dsl.types import Kind, Size
+from ricci.lowering import kernel
+from ricci.lowering.kernel import Holds, Kernel, Leaf, Load, Loop, Number, Statement
+
+ARENAS = {Kind.REAL: "F", Kind.INT: "I", Kind.BOOL: "B", Kind.COMPLEX: "Z"}
+OWN_NAMES = frozenset(
+    "F I B Z begin end fma choose maximum minimum to_real to_int infinity float32 math cmath np njit mirrored "
+    "square_root round_down round_up round_even magnitude exponential logarithm sine cosine hyperbolic_tangent power "
+    "sum_lanes product_lanes maximum_lanes minimum_lanes a c".split()
+)
+VECTOR_MAPS = frozenset(VECTOR_FUNCTIONS) | frozenset("where eq ne lt le gt ge and or xor not group".split())
+IDENTITIES = {"sum": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a kernel function: ('arena', kind) | ('address', array) | ('stride', array, d) | ('dim', name) | ('scalar', term) | ('slab', which)."""
+
+    what: tuple[object, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """Text of a kernel function, and what the caller passes and gets back."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    body: tuple[str, ...]
+    totals: tuple[tuple[Term, str], ...]
+
+
+@dataclass
+class KernelWriter:
+    """Writes one kernel. `lanes`: vector length for reals (1: no vectors)."""
+
+    kernel: Kernel
+    lanes: int
+    single: bool = False
+    names: Namespace = field(default_factory=Namespace)
+    frames: list[Frame] = field(default_factory=list)
+    axes: dict[str, tuple[str, int]] = field(default_factory=dict)  # axis -> (variable, depth)
+    locals: dict[Term, tuple[str, int]] = field(default_factory=dict)  # Lets and finished totals
+    addresses: dict[tuple[str, tuple[Index, ...]], tuple[str, int]] = field(default_factory=dict)
+    vector: tuple[str, str] | None = None  # axis and remaining lanes of the open vector loop
+    accumulators: dict[Term, tuple[str, str | None]] = field(default_factory=dict)  # total -> scalar and vector accumulator
+    inner_totals: set[Term] = field(default_factory=set)  # accumulators begun inside the open vector loop
+    operations: dict[Term, str] = field(default_factory=dict)
+    dims: dict[str, None] = field(default_factory=dict)
+
+    def write(self) -> Emitted:
+        self.names.reserve(*OWN_NAMES)
+        terms = [*kernel.values(self.kernel.body), *self.kernel.computed.values()]
+        uses = count_uses(terms)
+        for array in self.kernel.arrays:
+            self.names.of(("address", array.name), array.name)
+            for d in range(array.rank - 1):
+                self.names.of(("stride", array.name, d), f"{array.name}_stride{d if array.rank > 2 else ''}")
+        for scalar in self.kernel.scalars:
+            self.names.of(("scalar", scalar), name_of(scalar))
+        self.text = Expressions(self.frames, self._leaf_depth, self._leaf_text, self.names.fresh, uses, self.single)
+        self.frames.append(Frame(0))
+        self._statements(self.kernel.body)
+        lines = self.frames.pop().lines
+        if self.kernel.totals:
+            lines.append("return " + ", ".join(self.locals[t][0] for t, _ in self.kernel.totals) + ",")
+        elif not lines:
+            lines.append("pass")
+        header = [comment(note) for note in self.kernel.notes]
+        return Emitted(self.kernel.name, self._arguments(lines), tuple(header + lines), self.kernel.totals)
+
+    # statements
+
+    def _statements(self, body: Sequence[Statement]) -> None:
+        for statement in body:
+            if isinstance(statement, Loop):
+                self._loop(statement)
+            elif isinstance(statement, kernel.Let):
+                name = self.text.named(statement.value, "new")
+                self.locals[statement.name] = (name, len(self.frames) - 1)
+            elif isinstance(statement, kernel.Begin):
+                self._begin(statement, body)
+            elif isinstance(statement, kernel.Fold):
+                self._fold(statement)
+            elif isinstance(statement, kernel.End):
+                self._end(statement)
+            elif isinstance(statement, kernel.Store):
+                self._store(statement)
+            else:
+                self._add(statement)
+
+    def _loop(self, loop: Loop) -> None:
+        shared = loop.axis == self.kernel.shared and loop.axis not in self.axes
+        if (loop.hi - loop.lo) == 1 and not shared:
+            self._once(loop)
+            return
+        variable = self.names.fresh(loop.axis)
+        lo, hi = self._size(loop.lo), self._size(loop.hi)
+        if shared:
+            lo = "begin" if loop.lo == self.kernel.start else f"max({lo}, begin)"
+            hi = "end" if loop.hi == self.kernel.start + self.kernel.extent else f"min({hi}, end)"
+        vector = loop.vector and self.lanes > 1 and self.vector is None and vectorizable(loop, self.kernel)
+        step = f", {self.lanes}" if vector else ""
+        head = [f"for {variable} in range({lo}, {hi}{step}):"]
+        self.axes[loop.axis] = (variable, len(self.frames))
+        self.frames.append(Frame(len(self.frames)))
+        outer = self.vector
+        if vector:
+            stop = hi if hi.isidentifier() or hi.isdigit() else self._named_bound(hi)
+            head = [f"for {variable} in range({lo}, {stop}, {self.lanes}):"]
+            self.vector = (loop.axis, f"{stop} - {variable}")
+        self._statements(loop.body)
+        self.vector = outer
+        inner = self.frames.pop()
+        del self.axes[loop.axis]
+        self.locals = {t: v for t, v in self.locals.items() if v[1] < len(self.frames)}
+        self.addresses = {k: v for k, v in self.addresses.items() if v[1] < len(self.frames)}
+        if inner.lines:
+            self.frames[-1].lines += head + ["    " + line for line in inner.lines]
+
+    def _named_bound(self, text: str) -> str:
+        name = self.names.fresh("stop")
+        self.frames[-2].lines.append(f"{name} = {text}")
+        return name
+
+    def _once(self, loop: Loop) -> None:
+        """A loop of one turn: its indices are constants already."""
+        hidden = self.axes.get(loop.axis)
+        self.axes[loop.axis] = (self._size(loop.lo), len(self.frames) - 1)
+        self._statements(loop.body)
+        del self.axes[loop.axis]
+        if hidden is not None:
+            self.axes[loop.axis] = hidden
+
+    def _begin(self, statement: kernel.Begin, body: Sequence[Statement]) -> None:
+        """Accumulators at the identity: a scalar one, and one of vectors if a vector loop folds into it."""
+        folds = fold_loops(body, statement.total, self.kernel, self.lanes)
+        wish = name_of(statement.total)
+        inside = self.vector is not None
+        start = self._identity(statement.operation, statement.total.kind)
+        scalar = wide = None
+        if inside:
+            self.inner_totals.add(statement.total)
+            wide = self.names.fresh(wish)
+            self._line(f"{wide} = spread{self.lanes}({start})")
+        else:
+            if False in folds or True not in folds:
+                scalar = self.names.fresh(wish)
+                self._line(f"{scalar} = {start}")
+            if True in folds:
+                wide = self.names.fresh(f"{wish}_lanes")
+                self._line(f"{wide} = spread{self.lanes}({start})")
+        self.accumulators[statement.total] = (scalar or "", wide)
+        self.operations[statement.total] = statement.operation
+
+    def _identity(self, operation: str, kind: Kind) -> str:
+        if kind == Kind.BOOL:
+            return "False" if operation == "any" else "True"
+        if kind == Kind.INT:
+            return {"sum": "0", "prod": "1", "max": "(-9223372036854775807 - 1)", "min": "9223372036854775807"}[operation]
+        text = self.text.real(IDENTITIES[operation])
+        return text if kind == Kind.REAL else f"complex({text}, 0.0)"
+
+    def _fold(self, statement: kernel.Fold) -> None:
+        operation, kind = self.operations[statement.total], statement.total.kind
+        value = self.text.value(statement.value)
+        scalar, wide = self.accumulators[statement.total]
+        if self.vector is None:
+            name = scalar
+        else:
+            assert wide is not None
+            name = wide
+            if statement.total not in self.inner_totals:
+                value = f"keep{self.lanes}({value}, {self.vector[1]}, {self._identity(operation, kind)})"
+        self._line(f"{name} = {joined(operation, kind, name, value)}")
+
+    def _end(self, statement: kernel.End) -> None:
+        total = statement.total
+        scalar, wide = self.accumulators.pop(total)
+        operation, kind = self.operations[total], total.kind
+        if total in self.inner_totals or wide is None:
+            self.locals[total] = (wide or scalar, len(self.frames) - 1)
+            self.inner_totals.discard(total)
+            return
+        across = {"sum": "sum_lanes", "prod": "product_lanes", "max": "maximum_lanes", "min": "minimum_lanes"}[operation]
+        name = self.names.fresh(name_of(total))
+        text = f"{across}({wide})"
+        self._line(f"{name} = {joined(operation, kind, scalar, text) if scalar else text}")
+        self.locals[total] = (name, len(self.frames) - 1)
+
+    def _store(self, statement: kernel.Store) -> None:
+        value = self.text.value(statement.value)
+        arena = ARENAS[self.kernel.array(statement.array).kind]
+        at = self._address(statement.array, statement.index)
+        if self.vector is not None:
+            self._line(f"store_part{self.lanes}({arena}, {at}, {value}, {self.vector[1]})")
+        else:
+            self._line(f"store1({arena}, {at}, {value})")
+
+    def _add(self, statement: kernel.Add) -> None:
+        value = self.text.value(statement.value)
+        arena = ARENAS[self.kernel.array(statement.array).kind]
+        place = self._address(statement.array, statement.index)
+        line = f"store1({arena}, {place}, load1({arena}, {place}) + {value})"
+        if statement.guards:
+            self._line(f"if {self._guards(statement.guards)}:")
+            self._line("    " + line)
+        else:
+            self._line(line)
+
+    def _line(self, text: str) -> None:
+        self.frames[-1].lines.append(text)
+
+    # leaves
+
+    def _leaf_depth(self, term: Term) -> int:
+        if term in self.locals:
+            return self.locals[term][1]
+        leaf = self.kernel.leaves.get(term)
+        if leaf is None:
+            return 0
+        return max((self._axis_depth(axis) for axis in leaf_axes(leaf)), default=0)
+
+    def _axis_depth(self, axis: str) -> int:
+        if axis in self.kernel.computed:
+            return self.text.depth(self.kernel.computed[axis])
+        return self.axes[axis][1]
+
+    def _leaf_text(self, term: Term) -> str:
+        if term in self.locals:
+            return self.locals[term][0]
+        leaf = self.kernel.leaves.get(term)
+        if leaf is None:
+            return self._scalar(term)
+        if isinstance(leaf, Load):
+            return self._load(leaf)
+        if isinstance(leaf, Number):
+            return self._number(leaf.index)
+        return self._guards(leaf.guards)
+
+    def _scalar(self, term: Term) -> str:
+        name = name_of(term)
+        if name.startswith("#"):
+            self.dims[name[1:]] = None
+            return self.names.dim(name[1:])
+        return self.names.of(("scalar", term), name)
+
+    def _load(self, leaf: Load) -> str:
+        array = self.kernel.array(leaf.array)
+        arena = ARENAS[array.kind]
+        varies = self.vector is not None and any(self.vector[0] in e.axes for e in leaf.index)
+        at = self._address(leaf.array, leaf.index)
+        text = f"load{self.lanes if varies else 1}({arena}, {at})"
+        if not leaf.guards:
+            return text
+        zero = {Kind.REAL: self.text.real(0.0), Kind.INT: "0", Kind.BOOL: "False", Kind.COMPLEX: "complex(0.0, 0.0)"}[array.kind]
+        zero = f"spread{self.lanes}({zero})" if varies else zero
+        return f"({text} if {self._guards(leaf.guards)} else {zero})"
+
+    def _number(self, index: Index) -> str:
+        if self.vector is None or self.vector[0] not in index.axes:
+            return self._index(index)
+        axis = self.vector[0]
+        k = index.coefficient(axis)
+        rest = index - Index.axis(axis) * k
+        if k == 1:
+            return f"ramp{self.lanes}({self._index(rest + Index.axis(axis))})"
+        text = f"ramp{self.lanes}({self.axes[axis][0]}) * {self._size(k)}"
+        return text if not rest.terms and rest.constant == 0 else f"{text} + {grouped(self._index(rest))}"
+
+    def _guards(self, guards: Iterable[Guard]) -> str:
+        parts: list[str] = []
+        for guard in guards:
+            inner = grouped(self._number(guard.index))
+            if guard.lo is not None and guard.hi is not None and (guard.hi - guard.lo) == 1:
+                parts.append(f"({inner} == {self._size(guard.lo)})")
+                continue
+            if guard.lo is not None:
+                parts.append(f"({inner} >= {self._size(guard.lo)})")
+            if guard.hi is not None:
+                parts.append(f"({inner} < {self._size(guard.hi)})")
+        return grouped(" & ".join(parts)) if parts else "True"
+
+    # addresses
+
+    def _index(self, index: Index) -> str:
+        self._note_dims(index)
+        variables = {}
+        for axis in index.axes:
+            if axis in self.kernel.computed:
+                variables[axis] = self.text.named(self.kernel.computed[axis], "position")
+            else:
+                variables[axis] = self.axes[axis][0]
+        return self.names.index(index, variables)
+
+    def _size(self, size: Size) -> str:
+        for dim in size.dims:
+            self.dims[dim.name] = None
+        return self.names.size(size)
+
+    def _note_dims(self, index: Index) -> None:
+        for _, size in sizes_in(index):
+            for dim in size.dims:
+                self.dims[dim.name] = None
+
+    def _address(self, array: str, index: tuple[Index, ...]) -> str:
+        """address of the row (hoisted to the loop that fixes it) + the index along it."""
+        row, last = self._row(array, index[:-1]), index[-1]
+        text = self._index(last)
+        if text == "0":
+            return row
+        return f"{row} - {text[1:]}" if text.startswith("-") else f"{row} + {text}"
+
+    def _row(self, array: str, outer: tuple[Index, ...]) -> str:
+        base = self.names.of(("address", array), array)
+        if not outer or all(not e.terms and e.constant == 0 for e in outer):
+            return base
+        known = self.addresses.get((array, outer))
+        if known is not None:
+            return known[0]
+        parts = [base]
+        depth = 0
+        for d, e in enumerate(outer):
+            depth = max([depth, *(self._axis_depth(axis) for axis in e.axes)])
+            if not e.terms and e.constant == 0:
+                continue
+            stride = self.names.of(("stride", array, d), f"{array}_stride{d}")
+            text = self._index(e)
+            sign = "-" if text.startswith("-") and text[1:].isalnum() else "+"
+            text = text[1:] if sign == "-" else text
+            parts.append(f"{sign} {grouped(text)}*{stride}" if text != "1" else f"{sign} {stride}")
+        name = self.names.fresh(f"{array}_row")
+        self.frames[depth].lines.append(f"{name} = {' '.join(parts)}")
+        self.addresses[array, outer] = (name, depth)
+        return name
+
+    # signature
+
+    def _arguments(self, lines: Sequence[str]) -> tuple[Argument, ...]:
+        kinds = dict.fromkeys(array.kind for array in self.kernel.arrays)
+        out = [Argument(("arena", kind), ARENAS[kind]) for kind in sorted(kinds, reverse=True)]
+        for array in self.kernel.arrays:
+            out.append(Argument(("address", array.name), self.names.of(("address", array.name), array.name)))
+            out += [Argument(("stride", array.name, d), self.names.of(("stride", array.name, d), "")) for d in range(array.rank - 1)]
+        out += [Argument(("dim", dim), self.names.dim(dim)) for dim in self.dims]
+        for scalar in self.kernel.scalars:
+            if not name_of(scalar).startswith("#"):
+                out.append(Argument(("scalar", scalar), self.names.of(("scalar", scalar), "")))
+        if self.kernel.shared is not None:
+            out += [Argument(("slab", "begin"), "begin"), Argument(("slab", "end"), "end")]
+        return tuple(out)
+
+
+def joined(operation: str, kind: Kind, left: str, right: str) -> str:
+    """Text of operation(left, right)."""
+    if operation == "sum":
+        return f"{left} + {right}"
+    if operation == "prod":
+        return f"{left} * {grouped(right)}"
+    if operation in ("any", "all"):
+        return f"{left} {'|' if operation == 'any' else '&'} {grouped(right)}"
+    if kind == Kind.INT:
+        return f"{operation}({left}, {right})"
+    return f"{'maximum' if operation == 'max' else 'minimum'}({left}, {right})"
+
+
+def count_uses(roots: Iterable[Term]) -> dict[Term, int]:
+    """How many users each term of an expression graph has."""
+    uses: dict[Term, int] = {}
+    roots = list(roots)
+    for root in roots:
+        uses[root] = uses.get(root, 0) + 1
+    for term in walk(roots):
+        for a in term.args:
+            uses[a] = uses.get(a, 0) + 1
+    return uses
+
+
+def leaf_axes(leaf: Leaf) -> set[str]:
+    """Loop axes and computed positions that a leaf depends on."""
+    if isinstance(leaf, Number):
+        return set(leaf.index.axes)
+    if isinstance(leaf, Holds):
+        return {a for g in leaf.guards for a in g.axes}
+    return {a for e in leaf.index for a in e.axes} | {a for g in leaf.guards for a in g.axes}
+
+
+def sizes_in(index: Index) -> list[tuple[str, Size]]:
+    """Every size that the text of an index mentions."""
+    found = [("", index.constant)]
+    stack = [index]
+    while stack:
+        e = stack.pop()
+        for atom, k in e.terms:
+            found.append(("", k))
+            if atom.kind != "axis":
+                found.append(("", atom.size))
+                found.append(("", atom.inner.constant))
+                stack.append(atom.inner)
+    return found
+
+
+def fold_loops(body: Sequence[Statement], total: Term, whole: Kernel, lanes: int) -> set[bool]:
+    """Whether loops that fold into a total are done in vectors (True), one by one (False), or both."""
+    found: set[bool] = set()
+    stack: list[tuple[Statement, bool]] = [(s, False) for s in body]
+    while stack:
+        statement, inside = stack.pop()
+        if isinstance(statement, Loop):
+            vector = inside or (statement.vector and lanes > 1 and vectorizable(statement, whole))
+            stack.extend((s, vector) for s in statement.body)
+        elif isinstance(statement, kernel.Fold) and statement.total is total:
+            found.add(inside)
+    return found
+
+
+def vectorizable(loop: Loop, whole: Kernel) -> bool:
+    """Whether every value that changes along a loop is a contiguous load, an affine index, or a real function of such."""
+    axis = loop.axis
+    varying: set[Term] = set()
+    begun = {s.total for s in kernel.statements(loop.body) if isinstance(s, kernel.Begin)}
+    for statement in kernel.statements(loop.body):
+        if isinstance(statement, kernel.Add) or (isinstance(statement, Loop) and _bounds_vary(statement, axis)):
+            return False
+        if isinstance(statement, kernel.Store) and not _contiguous(statement.index, axis):
+            return False
+        if isinstance(statement, (kernel.Begin, kernel.Fold)) and statement.total.kind != Kind.REAL:
+            return False
+        if isinstance(statement, (kernel.Let, kernel.Fold, kernel.Store)):
+            if not _value_in_lanes(statement.value, axis, whole, varying, begun):
+                return False
+            if isinstance(statement, kernel.Let) and statement.value in varying:
+                varying.add(statement.name)
+    return True
+
+
+def _bounds_vary(loop: Loop, axis: str) -> bool:
+    return loop.vector and loop.axis == axis
+
+
+def _contiguous(index: tuple[Index, ...], axis: str) -> bool:
+    return (
+        bool(index) and index[-1].coefficient(axis) == 1 and _plain_along(index[-1], axis) and not any(axis in e.axes for e in index[:-1])
+    )
+
+
+def _plain_along(index: Index, axis: str) -> bool:
+    """Whether an axis occurs in an index only by itself, not inside mod or div."""
+    return all(atom.kind == "axis" or axis not in atom.inner.axes for atom, _ in index.terms)
+
+
+def _value_in_lanes(root: Term, axis: str, whole: Kernel, varying: set[Term], begun: set[Term]) -> bool:
+    for term in walk([root]):
+        if term in varying:
+            continue
+        if term.op == "symbol":
+            leaf = whole.leaves.get(term)
+            if term in begun:
+                varying.add(term)
+            elif leaf is not None and axis in leaf_axes(leaf):
+                if not _leaf_in_lanes(leaf, axis):
+                    return False
+                varying.add(term)
+            elif leaf is not None and any(a in whole.computed for a in leaf_axes(leaf)):
+                return False
+        elif any(a in varying for a in term.args):
+            if not _in_lanes(term):
+                return False
+            varying.add(term)
+    return True
+
+
+def _leaf_in_lanes(leaf: Leaf, axis: str) -> bool:
+    if isinstance(leaf, Load):
+        guarded = any(axis in g.axes for g in leaf.guards)
+        return not guarded and _contiguous(leaf.index, axis)
+    indices = [leaf.index] if isinstance(leaf, Number) else [g.index for g in leaf.guards]
+    return all(_plain_along(e, axis) for e in indices)
+
+
+def _in_lanes(term: Term) -> bool:
+    """Whether an operator has a lane by lane form."""
+    if term.kind == Kind.COMPLEX or any(a.kind == Kind.COMPLEX for a in term.args):
+        return False
+    if term.op == "map":
+        name = term.attrs[0]
+        if name not in VECTOR_MAPS:
+            return False
+        return name not in VECTOR_FUNCTIONS or term.kind == Kind.REAL
+    return term.op in ("linear", "contract", "cast")

@@ -1,0 +1,290 @@
+"""Terms to running code on the processor: emit a module for a plan, load it through the disk cache, bind arrays, run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache as remembered
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ricci
+from ricci.backends import cache as disk
+from ricci.backends.emit_driver import DriverWriter, Signature, segments
+from ricci.backends.emit_kernel import Emitted, KernelWriter
+from ricci.backends.source import Namespace, comment
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.term import Function, Term
+from ricci.dsl.types import Kind
+from ricci.lowering.kernel import Kernel
+from ricci.lowering.loops import lower_launch
+from ricci.lowering.schedule import schedule
+from ricci.lowering.schedule.plan import Call, Launch, Place, Plan, While, steps_of
+from ricci.lowering.schedule.storage import Storage, allocate
+
+Array = np.ndarray[Any, Any]
+SERIAL_POINTS = 16384  # nests below this many points are not worth a second thread
+
+
+@remembered
+def vector_lanes() -> int:
+    """64-bit lanes of a vector register of this processor."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    return 8 if features.get("avx512f") else 4 if features.get("avx2") or features.get("avx") else 2
+
+
+@remembered
+def toolchain() -> str:
+    """Everything besides its text that decides what a generated module does."""
+    import llvmlite
+    import llvmlite.binding as llvm
+    import numba
+
+    own = [Path(__file__).with_name(n).read_bytes() for n in ("vectors.py", "team.py")]
+    runtime = hashlib.blake2b(b"".join(own), digest_size=8).hexdigest()
+    features = llvm.get_host_cpu_features().flatten()
+    flags = os.environ.get("NUMBA_OPT", "")
+    parts = [platform.python_version(), numba.__version__, llvmlite.__version__, np.__version__, ricci.__version__, runtime]
+    return "|".join([*parts, llvm.get_host_cpu_name(), features, flags])
+
+
+@dataclass(frozen=True)
+class Program:
+    """Text of a module and what the executable needs to call it."""
+
+    plan: Plan
+    kernels: tuple[tuple[int, Kernel, Emitted], ...]
+    signature: Signature
+    source: str
+
+
+HEADER = """import cmath
+import math
+
+import numpy as np
+from numba import njit
+
+from ricci.backends.team import edge, meet, mirrored, pieces
+from ricci.backends.vectors import (
+    choose, cosine, exponential, fma, hyperbolic_tangent, keep{n}, load1, load{n}, logarithm, magnitude, maximum,
+    maximum_lanes, minimum, minimum_lanes, power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, sine,
+    spread{n}, square_root, store1, store_part{n}, sum_lanes, to_int, to_real,
+)
+
+infinity = math.inf
+float32 = np.float32
+kernel = dict(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+driver = dict(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
+"""
+
+
+def emit(plan: Plan, single: bool = False) -> Program:
+    """The module of a plan. `single`: reals have 32 bits."""
+    lanes = vector_lanes() * (2 if single else 1)
+    names = Namespace()
+    names.reserve("kernel", "driver", "infinity", "float32", "np", "math", "cmath", "njit")
+    kernels: dict[int, tuple[Kernel, Emitted]] = {}
+    functions: list[str] = []
+    for step in steps_of(plan.steps):
+        if isinstance(step, Launch):
+            lowered = lower_launch(plan, step)
+            emitted = KernelWriter(lowered, lanes, single).write()
+            emitted = Emitted(names.fresh(emitted.name), emitted.arguments, emitted.body, emitted.totals)
+            kernels[id(step)] = (lowered, emitted)
+            functions += kernel_text(emitted)
+    writer = DriverWriter(plan, kernels, single)
+    drivers = writer.write()
+    title = f'"""{comment(plan.function.name)[2:].replace(chr(34), "").replace(chr(92), "")}: generated code."""\n\n'
+    source = title + HEADER.format(n=lanes) + "\n\n" + "\n".join([*functions, *drivers])
+    return Program(plan, tuple((k, *v) for k, v in kernels.items()), writer.signature, source)
+
+
+def kernel_text(emitted: Emitted) -> list[str]:
+    """Lines of a kernel function; none for a kernel that has nothing to do."""
+    if emitted.body == ("pass",):
+        return []
+    arguments = ", ".join(a.name for a in emitted.arguments)
+    return ["@njit(**kernel)", f"def {emitted.name}({arguments}):", *["    " + line for line in emitted.body], "", ""]
+
+
+@dataclass
+class Executable:
+    """A compiled function: `executable(arguments, sizes, threads)` gives its results by name, in canonical axis order."""
+
+    program: Program
+    module: Any
+    single: bool = False
+    _bound: dict[tuple[int, ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        return self.program.plan
+
+    @property
+    def source(self) -> str:
+        return self.program.source
+
+    def dtype(self, kind: Kind) -> Any:
+        real, cplx = (np.float32, np.complex64) if self.single else (np.float64, np.complex128)
+        return {Kind.REAL: real, Kind.INT: np.int64, Kind.BOOL: np.bool_, Kind.COMPLEX: cplx}[kind]
+
+    def storage(self, sizes: Mapping[str, int]) -> Storage:
+        """Where everything lies for given extents of dims."""
+        return self._bind(sizes)[0]
+
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int:
+        """Memory of one call: the arenas and the results."""
+        total = self.storage(sizes).planned_bytes(4 if self.single else 8)
+        for place in self.plan.results.values():
+            if isinstance(place, Place):
+                count = 1
+                for n in place.slot.extents:
+                    count *= n.evaluate(dict(sizes))
+                total += count * np.dtype(self.dtype(place.slot.kind)).itemsize
+        return total
+
+    def _bind(self, sizes: Mapping[str, int]) -> tuple[Storage, dict[Kind, Array]]:
+        names = list(self.program.signature.dims)
+        key = tuple(int(sizes[name]) for name in names)
+        if key not in self._bound:
+            touched = {k: [a.name for a in lowered.arrays] for k, lowered, _ in self.program.kernels}
+            for step in steps_of(self.plan.steps):
+                leaves = getattr(step, "leaves", None)
+                if leaves:
+                    touched[id(step)] = [leaf.array for leaf in leaves.values() if hasattr(leaf, "array")]
+            storage = allocate(self.plan, dict(zip(names, key, strict=True)), touched)
+            arenas = {kind: np.zeros(storage.lengths.get(kind, 1), self.dtype(kind)) for kind in Kind}
+            self._bound = {key: (storage, arenas)}
+        return self._bound[key]
+
+    def __call__(self, arguments: Mapping[str, Any], sizes: Mapping[str, int] | None = None, threads: int = 1) -> dict[str, Any]:
+        from ricci.backends.threads import run_team
+
+        sizes = dict(sizes or {})
+        storage, arenas = self._bind(sizes)
+        sig = self.program.signature
+        address = np.array([storage.address[name] for name in sig.slots], np.int64)
+        stride = np.array([storage.layouts[name].strides[d] for name, d in sig.strides] or [0], np.int64)
+        size = np.array([sizes[name] for name in sig.dims] or [0], np.int64)
+        scalars = {
+            "real": np.zeros(len(sig.scalars) + 1, self.dtype(Kind.REAL)),
+            "whole": np.zeros(len(sig.scalars) + 1, np.int64),
+            "cplx": np.zeros(len(sig.scalars) + 1, self.dtype(Kind.COMPLEX)),
+        }
+        for name, target in self.plan.inputs.items():
+            self._put(target, np.asarray(arguments[name]), storage, arenas, address, scalars, sizes)
+        parts = {
+            "part": np.zeros(sig.partial_rows["part"] * 64 + 1, self.dtype(Kind.REAL)),
+            "ipart": np.zeros(sig.partial_rows["ipart"] * 64 + 1, np.int64),
+            "zpart": np.zeros(sig.partial_rows["zpart"] * 64 + 1, self.dtype(Kind.COMPLEX)),
+        }
+        packed = (*(arenas[k] for k in (Kind.REAL, Kind.INT, Kind.BOOL, Kind.COMPLEX)), address, stride, size)
+        packed += (scalars["real"], scalars["whole"], scalars["cplx"], parts["part"], parts["ipart"], parts["zpart"])
+        threads = self._useful_threads(threads, sizes)
+        calls = [s for s in self.plan.steps if isinstance(s, Call)]
+        for k, steps in enumerate(segments(self.plan.steps)):
+            if steps:
+                run_team(getattr(self.module, sig.drivers[k]), packed, threads, any(isinstance(s, While) for s in steps))
+            if k < len(calls):
+                self._call(calls[k], storage, arenas, address, scalars, sizes)
+        return {name: self._get(t, storage, arenas, address, scalars, sizes) for name, t in self.plan.results.items()}
+
+    def _useful_threads(self, threads: int, sizes: Mapping[str, int]) -> int:
+        if threads < 2:
+            return 1
+        most = 0
+        for step in steps_of(self.plan.steps):
+            if isinstance(step, Launch):
+                for one in step.nest.passes:
+                    points = 1
+                    for axis in one.order:
+                        points *= one.sizes[axis].evaluate(dict(sizes))
+                    most = max(most, points * len(one.members))
+        return threads if most >= SERIAL_POINTS else 1
+
+    def view(
+        self,
+        place: Place,
+        storage: Storage,
+        arenas: Mapping[Kind, Array],
+        address: Array,
+        sizes: Mapping[str, int],
+        term: Term | None = None,
+    ) -> Array:
+        """The array of a place, axes in canonical order."""
+        slot = place.slot
+        strides = storage.layouts[slot.name].strides
+        arena = arenas[slot.kind]
+        start = int(address[self.program.signature.slots[slot.name]])
+        extents = dict(term.axes) if term is not None else dict(zip(place.axes, slot.extents, strict=True))
+        shape = [extents[a].evaluate(dict(sizes)) for a in place.axes]
+        start += sum(o.evaluate(dict(sizes)) * s for o, s in zip(place.offsets, strides, strict=True))
+        order = sorted(range(len(place.axes)), key=lambda d: place.axes[d])
+        return np.lib.stride_tricks.as_strided(arena[start:], [shape[d] for d in order], [strides[d] * arena.itemsize for d in order])
+
+    def _put(self, target: Place | Term, value: Array, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> None:
+        if isinstance(target, Place):
+            if target.slot.name in storage.used:
+                self.view(target, storage, arenas, address, sizes)[...] = value
+            return
+        if target in self.program.signature.scalars:
+            array, k = self.program.signature.scalars[target]
+            scalars[array][k] = value
+
+    def _get(self, target: Place | Term, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> Any:
+        if isinstance(target, Place):
+            term = self._result_term(target)
+            return np.array(self.view(target, storage, arenas, address, sizes, term))
+        if target in self.program.signature.scalars:
+            array, k = self.program.signature.scalars[target]
+            return np.asarray(scalars[array][k]).astype(self.dtype(target.kind))[()]
+        from ricci.dsl import reference
+
+        return np.asarray(reference.evaluate([target], {}, dict(sizes))[0], self.dtype(target.kind))[()]
+
+    def _result_term(self, place: Place) -> Term:
+        return next(t for name, t in self.plan.function.results if self.plan.results[name] is place)
+
+    def _call(self, step: Call, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> None:
+        from ricci.backends import library
+
+        args = [self._get_argument(a, storage, arenas, address, scalars, sizes) for a in step.arguments]
+        for target, value in zip(step.results, library.call(step, args, sizes), strict=True):
+            self._put(target, np.asarray(value), storage, arenas, address, scalars, sizes)
+
+    def _get_argument(self, target: Place | Term, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> Any:
+        if isinstance(target, Place):
+            return self.view(target, storage, arenas, address, sizes)
+        return self._get(target, storage, arenas, address, scalars, sizes)
+
+    def asm(self) -> str:
+        """Assembly of the compiled kernels and drivers."""
+        out: list[str] = []
+        for name, item in vars(self.module).items():
+            if hasattr(item, "inspect_asm") and getattr(item, "__module__", "") == self.module.__name__:
+                out += [f"# {name}\n{text}" for text in item.inspect_asm().values()]
+        return "\n".join(out)
+
+
+def compile_plan(plan: Plan, single: bool = False, use_cache: bool = True) -> Executable:
+    """Emit and load the module of a plan."""
+    program = emit(plan, single)
+    module = disk.load_module(program.source, toolchain(), use_cache)
+    return Executable(program, module, single)
+
+
+def compile_function(
+    function: Function, origins: Mapping[Term, str] | None = None, dtype: str = "f64", use_cache: bool = True
+) -> Executable:
+    """Schedule and compile a function. Sizes and parameters are run-time arguments: they never enter the code."""
+    return compile_plan(schedule(function, origins), dtype == "f32", use_cache)
+
+
+__all__ = ["Executable", "Program", "compile_function", "compile_plan", "emit", "name_of"]

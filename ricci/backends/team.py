@@ -1,0 +1,72 @@
+"""Primitives of generated programs that run on several threads: a barrier, and how loops are cut into slabs.
+
+Every thread runs the same compiled function over its slab of each nest and meets the others between nests. The number of
+pieces of a loop depends on the sizes only, so that sums of pieces have the same bits for any number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ricci.backends.vectors import arrive, seen
+
+MOST_PIECES = 64
+PIECE_POINTS = 2048  # a piece below this many points is not worth a thread or a partial sum
+SPINS = 4000  # looks at the gate before the processor is offered to others
+STOP = 1  # gate[STOP] is set to leave all loops
+
+
+@intrinsic
+def yield_processor(typing: Any) -> Any:
+    """Let another thread of the machine run."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        called = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield")
+        builder.call(called, [])
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+def meet(gate: Any, gone: int, threads: int) -> int:
+    """Wait until all threads are here; `gone` counts arrivals of earlier meetings. Returns the new count."""
+    if threads == 1:
+        return gone
+    gone += threads
+    arrive(gate, 0)
+    spins = 0
+    while seen(gate, 0) < gone:
+        spins += 1
+        if spins > SPINS:
+            yield_processor()
+            spins = 0
+            if seen(gate, STOP) != 0:
+                break
+    return gone
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+def pieces(extent: int, points: int) -> int:
+    """How many pieces a loop over `extent` turns of `points` points in all is cut into."""
+    return max(1, min(min(MOST_PIECES, extent), points // PIECE_POINTS))
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+def edge(extent: int, count: int, k: int) -> int:
+    """Where piece k of `count` begins."""
+    return extent * k // count
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+def mirrored(e: int, n: int) -> int:
+    """The fold of period 2n: 0..n-1, n-1..0."""
+    if n <= 0:
+        return 0
+    folded = e % (2 * n)
+    return min(folded, 2 * n - 1 - folded)

@@ -1,0 +1,57 @@
+"""A team of threads that run one compiled function together, each pinned to a core for as long as it runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+STOP = 1
+
+
+def available_cores() -> list[int]:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def run_team(function: Callable[..., Any], arguments: Sequence[Any], threads: int, long: bool) -> None:
+    """Call `function(*arguments, me, threads, gate)` on every thread and wait for all.
+
+    A `long` call runs beside the main thread even when it is alone, so that Ctrl-C is seen: all loops then stop soon.
+    """
+    cores = available_cores()
+    threads = max(1, min(threads, len(cores)))
+    gate = np.zeros(16, np.int64)
+    if threads == 1 and (not long or threading.current_thread() is not threading.main_thread()):
+        function(*arguments, 0, 1, gate)
+        return
+    failures: list[BaseException] = []
+
+    def work(me: int) -> None:
+        try:
+            if threads > 1 and hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, {cores[me]})
+            function(*arguments, me, threads, gate)
+        except BaseException as error:
+            failures.append(error)
+            gate[STOP] = 1
+
+    members = [threading.Thread(target=work, args=(k,), daemon=True) for k in range(threads)]
+    for member in members:
+        member.start()
+    try:
+        for member in members:
+            while member.is_alive():
+                member.join(0.2)
+    except KeyboardInterrupt:
+        gate[STOP] = 1
+        for member in members:
+            member.join()
+        raise
+    if failures:
+        raise failures[0]

@@ -1,0 +1,370 @@
+"""Scheduling of one block: the terms of a function body become nests, scalar assignments and structures, in order.
+
+Steps: decide what is stored (decide.py), find what each item reads (items.py), give every item a level so that items of one
+level with the same loops form one nest, share storage of extended fields, then write the steps level by level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ricci.dsl import build
+from ricci.dsl.index import Index, Ranges
+from ricci.dsl.ops import symbol
+from ricci.dsl.term import Term, walk
+from ricci.dsl.types import Kind, Size, TupleType, Type
+from ricci.lowering.schedule import decide
+from ricci.lowering.schedule.alias import Aliases
+from ricci.lowering.schedule.items import Item, make_item, ordered_cuts, wraps_of
+from ricci.lowering.schedule.plan import Assign, Launch, Member, Nest, Pass, Place, Slot, Step
+from ricci.lowering.schedule.pull import Ghosts, Puller, Scalars, identity
+
+Key = tuple[tuple[str, ...], tuple[Size, ...], str | None, str]
+
+
+class Names:
+    """Unique readable names of slots and scalars in one plan."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, int] = {}
+
+    def fresh(self, wish: str) -> str:
+        count = self.used.get(wish, 0)
+        self.used[wish] = count + 1
+        return wish if not count else self.fresh(f"{wish}_{count}")
+
+
+@dataclass
+class Workshop:
+    """What all blocks of a plan share."""
+
+    names: Names = field(default_factory=Names)
+    slots: list[Slot] = field(default_factory=list)
+    aliases: Aliases = field(default_factory=Aliases)
+    origins: Mapping[Term, str] = field(default_factory=dict)
+    titles: dict[Term, str] = field(default_factory=dict)  # names of results and carries, for readable slots
+    makers: dict[int, Block] = field(default_factory=dict)  # the block of each nest
+
+    def slot(self, wish: str, kind: Kind, extents: Iterable[Size], role: str = "temporary", like: Slot | None = None) -> Slot:
+        """A new slot; `like` gives its family."""
+        extents = tuple(extents)
+        family = len(self.slots) if like is None else like.family
+        zero = Size.of(0)
+        made = Slot(self.names.fresh(wish), kind, extents, [zero] * len(extents), [zero] * len(extents), family, role)
+        self.slots.append(made)
+        return made
+
+    def place(self, term: Term, slot: Slot) -> Place:
+        """The plain place of a term in a slot with its extents."""
+        return Place(slot, tuple(term.axes), tuple([Size.of(0)] * len(term.axes)))
+
+    def scalar(self, wish: str, kind: Kind) -> Term:
+        """A new scalar variable."""
+        return build.symbol(self.names.fresh(wish), Type(kind))
+
+
+StructureLowering = Callable[["Block", Term], list[Step]]
+
+
+@dataclass
+class Block:
+    """One body. `places` and `known` start with the block's inputs and end with everything it computed."""
+
+    shop: Workshop
+    places: dict[Term, Place]
+    known: dict[Term, Term]
+    structures: Mapping[str, StructureLowering]
+    targets: dict[Term, Slot] = field(default_factory=dict)  # slots that must receive certain terms
+    inside_loop: bool = False
+    wraps: dict[Term, list[tuple[Term, Term]]] = field(default_factory=dict)  # leaf -> ghost terms (symbol, definition), in order
+    wrap_axes: dict[Term, dict[str, int]] = field(default_factory=dict)
+
+    def schedule(self, roots: Sequence[Term]) -> list[Step]:
+        """Steps that compute the roots (array terms get places, scalars become known)."""
+        order = [t for t in walk(roots)]
+        must = decide.demanded([r for r in roots if not isinstance(r.type, TupleType)], order) | set(self.targets)
+        while True:
+            found = decide.usage(order, must)
+            items = self._items(order, roots, found.stored)
+            levels = Levels(self, items)
+            nest = {item.term: number for number, group in enumerate(levels.groups()) for item in group}
+            more = decide.shared_between(found.points, order, found.stored, nest)
+            if not more - must:
+                break
+            must |= more | (found.stored - must)
+        return self._write(levels)
+
+    # items
+
+    def _items(self, order: Sequence[Term], roots: Sequence[Term], stored: set[Term]) -> list[Item]:
+        assigned = self._assigned(order, roots, stored)
+
+        def leaf(term: Term) -> bool:
+            return term in stored or term in assigned or term in self.places or term in self.known or decide.is_leaf(term)
+
+        items: list[Item] = []
+        for term in order:
+            if term in self.places or term in self.known:
+                continue
+            if decide.is_structure(term) or term in stored or term in assigned:
+                items.append(make_item(term, leaf))
+        return self._with_wraps(items, leaf)
+
+    def _assigned(self, order: Sequence[Term], roots: Sequence[Term], stored: set[Term]) -> set[Term]:
+        """Scalars that become variables: used by arrays, by structures, more than once, or asked for; and all sums."""
+        users: dict[Term, int] = {}
+        chosen: set[Term] = {r for r in roots if not isinstance(r.type, TupleType) and not r.axes}
+        for term in order:
+            for a in dict.fromkeys(term.args):
+                if isinstance(a.type, TupleType) or a.axes:
+                    continue
+                users[a] = users.get(a, 0) + 1
+                if users[a] > 1 or isinstance(term.type, TupleType) or term.axes or decide.is_structure(term) or decide.is_sum(term):
+                    chosen.add(a)
+        sums = {t for t in order if not isinstance(t.type, TupleType) and not t.axes and decide.is_sum(t)}
+        return {t for t in chosen | sums if t.op not in ("symbol", "const") and not decide.is_leaf(t)}
+
+    def _with_wraps(self, items: list[Item], leaf: Callable[[Term], bool]) -> list[Item]:
+        """Items that fill periodic ghosts, each placed before the first item that could read them."""
+        needs: dict[Term, dict[str, int]] = {}
+        for item in items:
+            for term, widths in wraps_of(item).items():
+                if not self._wrappable(term):
+                    continue
+                for axis, width in widths.items():
+                    known = needs.setdefault(term, {})
+                    known[axis] = max(known.get(axis, 0), width)
+        self.wraps, self.wrap_axes = {}, needs
+        ghosts: dict[Term, list[Item]] = {}
+        for term, widths in needs.items():
+            self.wraps[term] = []
+            ghosts[term] = []
+            inner = term
+            for axis in sorted(widths):
+                name, definition = wrap_definition(inner, axis, widths[axis])
+                self.wraps[term].append((name, definition))
+                self.shop.aliases.names[definition] = name
+                ghosts[term].append(make_item(definition, lambda t, inner=inner: t is inner or leaf(t)))
+                ghosts[term][-1].wrapped = True
+                inner = name
+        out: list[Item] = [g for term in needs if not any(i.term is term for i in items) for g in ghosts[term]]
+        for item in items:
+            out.append(item)
+            out.extend(ghosts.get(item.term, ()))
+        return out
+
+    def _wrappable(self, term: Term) -> bool:
+        """Whether ghosts may stand around the slot of a term (its place is plain and of full rank)."""
+        place = self.places.get(term)
+        return place is None or (len(place.axes) == len(term.axes) == place.slot.rank and self.shop.aliases.may_wrap(place.slot))
+
+    def source(self, item: Item, leaf: Term) -> Term:
+        """The term whose completion a read of `leaf` waits for: its last ghost term if the item reads past the ends."""
+        if not item.wrapped and leaf in self.wraps and leaf in wraps_of(item):
+            return self.wraps[leaf][-1][0]
+        return leaf
+
+    # writing
+
+    def _write(self, levels: Levels) -> list[Step]:
+        for item in levels.items:
+            if item.how in ("store", "partial", "add"):
+                self._allocate(item)
+            elif item.how in ("total", "scalar"):
+                self.known[item.term] = self.shop.scalar(self.title(item.term), item.term.kind)
+        steps: list[Step] = []
+        for level in levels.sequence():
+            for entry in level:
+                if isinstance(entry, Item) and entry.how == "scalar":
+                    steps.append(self._assign(entry))
+                elif isinstance(entry, Item):
+                    steps.extend(self.structures[entry.term.op](self, entry.term))
+                else:
+                    steps.append(Launch(self._nest(entry)))
+        return steps
+
+    def title(self, term: Term) -> str:
+        if term in self.shop.titles:
+            return self.shop.titles[term]
+        return {"linear": "sum", "contract": "product", "map": "value", "reduce": "extreme", "reindex": "part"}.get(term.op, term.op)
+
+    def _allocate(self, item: Item) -> None:
+        term = item.term
+        target = self.targets.get(term)
+        if target is not None:
+            self.places[term] = self.shop.place(term, target)
+            return
+        shared = self.shop.aliases.place_of(item, self) if item.how == "store" else None
+        if shared is None:
+            slot = self.shop.slot(self.title(term), term.kind, term.axes.values())
+            shared = self.shop.place(term, slot)
+        self.places[term] = shared
+        for ghosts in self.wraps.values():
+            for name, definition in ghosts:
+                if definition is term:
+                    self.places[name] = shared
+
+    def scalars_for(self, ranges: Ranges, loops: Mapping[str, Size]) -> Scalars:
+        """A builder of scalar expressions over loops: stored terms are loads, scalars are variables."""
+        ghosts = {}
+        for term, chain in self.wraps.items():
+            if chain and chain[-1][0] in self.places:
+                ghosts[term] = Ghosts(chain[-1][0], {a: (f"{a}:w{n}", n) for a, n in self.wrap_axes[term].items()})
+        return Scalars(Puller(ranges, lambda t: t in self.places or t in self.known), self.places, self.known, loops, ghosts)
+
+    def _assign(self, item: Item) -> Assign:
+        scalars = self.scalars_for(Ranges(()), {})
+        value = scalars.own_value(identity(item.term))
+        return Assign(self.known[item.term], value, scalars.leaves, scalars.computed)
+
+    def _nest(self, group: list[Item]) -> Nest:
+        key = loop_key(group[0], self)
+        sizes = dict(zip(key[0], key[1], strict=True))
+        members = []
+        for item in group:
+            place = self.places.get(item.term)
+            target = self.known.get(item.term, item.term)
+            operation = "sum" if item.term.op != "reduce" else reduce_operation(item.term)
+            bound = tuple(a for a in item.loops if a not in item.term.axes)
+            members.append(Member(item.how, item.term, target, place, operation, bound))
+        cuts: dict[str, dict[Size, None]] = {}
+        for item in group:
+            for axis, found in item.cuts.items():
+                cuts.setdefault(axis, {}).update(found)
+        wish = self.title(group[0].term)
+        one = Pass(key[0], key[2], sizes, tuple(members))
+        settled = {axis: ordered_cuts(found, sizes[axis]) for axis, found in cuts.items() if axis in sizes}
+        notes = tuple(dict.fromkeys(self.shop.origins[i.term] for i in group if i.term in self.shop.origins))
+        nest = Nest(self.shop.names.fresh("compute_" + wish), (one,), (), settled, _shared_axis(one), notes)
+        self.shop.makers[id(nest)] = self
+        return nest
+
+
+def reduce_operation(term: Term) -> str:
+    """Name of the operation of a reduce."""
+    return str(term.attrs[0] if isinstance(term.attrs, tuple) else term.attrs)
+
+
+def _shared_axis(one: Pass) -> str | None:
+    """The axis whose loop threads share: the outermost, unless several of its turns write one place."""
+    if not one.order or any(m.how == "add" for m in one.members):
+        return None
+    outer = one.order[0]
+    return None if any(outer in m.bound for m in one.members if m.how == "partial") else outer
+
+
+def wrap_definition(term: Term, axis: str, width: int) -> tuple[Term, Term]:
+    """(symbol, definition) of a field extended by `width` periodic ghosts on both sides of an axis."""
+    wide = f"{axis}:w{width}"
+    size = term.axes[axis]
+    axes = {(wide if a == axis else a): (n + 2 * width if a == axis else n) for a, n in term.axes.items()}
+    index = {a: (Index.axis(wide) - width).mod(size) if a == axis else Index.axis(a) for a in term.axes}
+    definition = build.reindex(term, axes, index)
+    return build.symbol(f"{_text(term)} with ghosts", definition.type), definition
+
+
+def _text(term: Term) -> str:
+    return symbol.name_of(term) if term.op == "symbol" else term.digest.hex()
+
+
+def loop_key(item: Item, block: Block) -> Key:
+    """Loop order, sizes, vector axis and style of an item; items with equal keys can share loops."""
+    free = list(item.term.axes) if item.how != "total" else list(item.loops)
+    bound = [a for a in item.loops if a not in free]
+    if item.how == "add":
+        free, bound = list(item.loops), []
+    style = "plain"
+    vector = free[-1] if free else None
+    if bound:
+        vector = _vote(item, [*free[-1:], *bound])
+        if vector in bound:
+            order = [*free, *[a for a in bound if a != vector], vector]
+        else:
+            order = [*free, *bound]
+            style = "inner"
+    else:
+        order = free
+    return tuple(order), tuple(item.loops[a] for a in order), vector, style
+
+
+def _vote(item: Item, candidates: Sequence[str]) -> str:
+    """The candidate axis along which most reads are contiguous; a free one (listed first) wins ties."""
+    votes = dict.fromkeys(candidates, 0)
+    for at in item.reads:
+        if at.index:
+            name = at.index[-1].single_axis or next((a.axis for a, k in at.index[-1].terms if a.kind == "axis" and k == 1), None)
+            if name in votes:
+                votes[name] += 1
+    return max(candidates, key=lambda a: votes[a])
+
+
+@dataclass
+class Levels:
+    """Levels of items: an item runs at a level after everything it waits for; items of a level with one key share a nest."""
+
+    block: Block
+    items: list[Item]
+    level: dict[Term, int] = field(default_factory=dict)
+    ready: dict[Term, int] = field(default_factory=dict)
+    nests: dict[tuple[int, Key], list[Item]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = {definition: name for ghosts in self.block.wraps.values() for name, definition in ghosts}
+        for item in self.items:
+            lowest = self._lowest(item)
+            if item.in_nest:
+                lowest = self._join(item, lowest)
+            self.level[item.term] = lowest
+            self.ready[item.term] = lowest if item.how == "scalar" else lowest + 1
+            if item.term in names:
+                self.level[names[item.term]] = lowest
+                self.ready[names[item.term]] = lowest + 1
+
+    def _lowest(self, item: Item) -> int:
+        lowest = 0
+        key = loop_key(item, self.block) if item.in_nest else None
+        for scalar in item.scalars:
+            lowest = max(lowest, self._ready(scalar))
+        for leaf in dict.fromkeys(p.term for p in item.reads):
+            source = self.block.source(item, leaf)
+            same = source is leaf and key is not None and self._same_nest(item, leaf, key)
+            lowest = max(lowest, self.level[leaf] if same else self._ready(source))
+        if item.how == "structure":
+            for a in item.term.args:
+                if isinstance(a.type, TupleType):
+                    lowest = max(lowest, self._ready(a))
+        return lowest
+
+    def _ready(self, term: Term) -> int:
+        base = term.args[0] if term.op == "proj" and term not in self.ready else term
+        return self.ready.get(base, 0)
+
+    def _same_nest(self, item: Item, leaf: Term, key: Key) -> bool:
+        maker = self.level.get(leaf)
+        return (
+            maker is not None
+            and any(i.term is leaf and i.how == "store" for i in self.nests.get((maker, key), ()))
+            and item.reads_same_point(leaf)
+        )
+
+    def _join(self, item: Item, lowest: int) -> int:
+        key = loop_key(item, self.block)
+        levels = sorted(level for level, other in self.nests if other == key and level >= lowest)
+        chosen = levels[0] if levels else lowest
+        self.nests.setdefault((chosen, key), []).append(item)
+        return chosen
+
+    def groups(self) -> list[list[Item]]:
+        return list(self.nests.values())
+
+    def sequence(self) -> list[list[Item | list[Item]]]:
+        """Per level: scalars, then nests, then structures."""
+        last = max(self.level.values(), default=-1)
+        out: list[list[Item | list[Item]]] = []
+        for level in range(last + 1):
+            here: list[Item | list[Item]] = [i for i in self.items if i.how == "scalar" and self.level[i.term] == level]
+            here.extend(group for (at, _), group in self.nests.items() if at == level)
+            here.extend(i for i in self.items if i.how == "structure" and self.level[i.term] == level)
+            out.append(here)
+        return out

@@ -1,0 +1,172 @@
+"""Memory of a plan for given sizes: strides of every slot, and offsets in one arena a kind, shared by slots never alive together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ricci.dsl.types import Kind
+from ricci.lowering.schedule.plan import Call, Place, Plan, Slot, Step, Swap, While, Window, Repeat
+
+ALIGNED = 8  # elements; 64 bytes of reals
+SHORT_ROW = 32  # rows below this many elements are stored without padding
+BYTES = {Kind.REAL: 8, Kind.INT: 8, Kind.BOOL: 1, Kind.COMPLEX: 16}
+SLACK = 4096  # elements behind the last slot that loads of whole vectors and of masked lanes may touch
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Strides in elements (the last is 1), distance from the start of the allocation to element [0, ..], length."""
+
+    strides: tuple[int, ...]
+    origin: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Storage:
+    """`address` of element [0, ..] of every slot in the arena of its kind; `lengths` of the arenas in elements."""
+
+    layouts: Mapping[str, Layout]
+    address: Mapping[str, int]
+    lengths: Mapping[Kind, int]
+    used: frozenset[str] = frozenset()
+
+    def planned_bytes(self, real_bytes: int = 8) -> int:
+        """Bytes of all arenas."""
+        scale = {Kind.REAL: real_bytes, Kind.COMPLEX: 2 * real_bytes}
+        return sum(n * scale.get(kind, BYTES[kind]) for kind, n in self.lengths.items())
+
+
+def round_up(n: int, to: int = ALIGNED) -> int:
+    return -(-n // to) * to
+
+
+def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], element: int) -> Layout:
+    """Rows start on aligned elements; a row stride is never a multiple of 1 KiB (cache sets would collide)."""
+    strides: list[int] = []
+    step, origin = 1, 0
+    for d in reversed(range(len(extents))):
+        low, n = before[d], before[d] + extents[d] + after[d]
+        if d == len(extents) - 1 and extents[d] >= SHORT_ROW:
+            n = round_up(n - low + round_up(low))
+            low = round_up(low)
+            while d > 0 and n * element % 1024 == 0:
+                n += ALIGNED
+        strides.insert(0, step)
+        origin += low * step
+        step *= max(n, 1)
+    return Layout(tuple(strides), origin, round_up(step))
+
+
+def layouts(plan: Plan, dims: Mapping[str, int]) -> dict[str, Layout]:
+    """The layout of every slot; slots of one family share it."""
+    families: dict[int, list[Slot]] = {}
+    for slot in plan.slots:
+        families.setdefault(slot.family, []).append(slot)
+    out: dict[str, Layout] = {}
+    for members in families.values():
+        rank = members[0].rank
+        extents = [n.evaluate(dims) for n in members[0].extents]
+        before = [max(s.before[d].evaluate(dims) for s in members) for d in range(rank)]
+        after = [max(s.after[d].evaluate(dims) for s in members) for d in range(rank)]
+        shared = layout(extents, before, after, BYTES[members[0].kind])
+        out.update((s.name, shared) for s in members)
+    return out
+
+
+def used_slots(step: Step, touched: Mapping[int, Sequence[str]]) -> list[str]:
+    """Names of slots that a single step touches; `touched` by identity of the step for launches and assignments."""
+    if isinstance(step, Swap):
+        return [step.left.name, step.right.name]
+    if isinstance(step, Window):
+        return [step.slot.name, step.whole.name] + ([step.initial.name] if step.initial else [])
+    if isinstance(step, Call):
+        return [p.slot.name for p in (*step.arguments, *step.results) if isinstance(p, Place)]
+    return list(touched.get(id(step), ()))
+
+
+@dataclass
+class Lifetimes:
+    """First and last position at which each slot is alive."""
+
+    spans: dict[str, list[int]]
+    clock: int = 0
+
+    def touch(self, names: Iterable[str], at: int) -> None:
+        for name in names:
+            span = self.spans.setdefault(name, [at, at])
+            span[0], span[1] = min(span[0], at), max(span[1], at)
+
+    def run(self, steps: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> None:
+        for step in steps:
+            self.clock += 1
+            if isinstance(step, While):
+                self._loop([*step.head, *step.body], touched)
+            elif isinstance(step, Repeat):
+                self._loop(step.body, touched)
+            else:
+                self.touch(used_slots(step, touched), self.clock)
+
+    def _loop(self, body: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> None:
+        """What a loop only uses inside one turn lives inside; all else it touches lives through the whole loop."""
+        start = self.clock
+        before = set(self.spans)
+        inside = Lifetimes({}, start)
+        inside.run(body, touched)
+        self.clock = inside.clock + 1
+        through = self._carried(body, touched)
+        for name, span in inside.spans.items():
+            if name in before or name in through:
+                self.touch([name], start)
+                self.touch([name], self.clock)
+            else:
+                self.touch([name], span[0])
+                self.touch([name], span[1])
+
+    def _carried(self, body: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> set[str]:
+        names: set[str] = set()
+        for step in body:
+            if isinstance(step, (Swap, Window)):
+                names.update(used_slots(step, touched))
+            elif isinstance(step, While):
+                names |= self._carried([*step.head, *step.body], touched)
+            elif isinstance(step, Repeat):
+                names |= self._carried(step.body, touched)
+        return names
+
+
+def allocate(plan: Plan, dims: Mapping[str, int], touched: Mapping[int, Sequence[str]]) -> Storage:
+    """Offsets by first fit in the order of first use: slots whose lifetimes do not meet may share memory."""
+    shapes = layouts(plan, dims)
+    lives = Lifetimes({})
+    inputs = [p.slot.name for p in plan.inputs.values() if isinstance(p, Place)]
+    results = [p.slot.name for p in plan.results.values() if isinstance(p, Place)]
+    lives.run(plan.steps, touched)
+    lives.touch([name for name in inputs if name in lives.spans or name in results], 0)
+    swapped = {name for step in plan.steps if isinstance(step, While) for name in lives._carried([*step.head, *step.body], touched)}
+    lives.touch([*results, *[name for name in swapped if results]], lives.clock + 1)
+    kinds = {slot.name: slot.kind for slot in plan.slots}
+    address: dict[str, int] = {}
+    lengths: dict[Kind, int] = {}
+    for kind in dict.fromkeys(kinds.values()):
+        placed: list[tuple[int, int, list[int]]] = []  # start, stop, span
+        names = sorted((n for n in lives.spans if kinds[n] == kind), key=lambda n: (lives.spans[n][0], -shapes[n].length, n))
+        for name in names:
+            start = _first_fit(placed, shapes[name].length, lives.spans[name])
+            placed.append((start, start + shapes[name].length, lives.spans[name]))
+            address[name] = start + shapes[name].origin
+        lengths[kind] = max((stop for _, stop, _ in placed), default=0) + SLACK
+    for slot in plan.slots:
+        address.setdefault(slot.name, shapes[slot.name].origin if slot.name in shapes else 0)
+    return Storage(shapes, address, lengths, frozenset(lives.spans))
+
+
+def _first_fit(placed: Sequence[tuple[int, int, list[int]]], length: int, span: Sequence[int]) -> int:
+    at = 0
+    for start, stop, other in sorted(placed):
+        if span[0] <= other[1] and other[0] <= span[1]:
+            if at + length <= start:
+                break
+            at = max(at, stop)
+    return at
