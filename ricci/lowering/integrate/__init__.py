@@ -7,7 +7,7 @@ Parameters (besides the states and the program's arguments, under their own name
 - `ctl:dt`, `ctl:error`: the controller's next step (0: it estimates one) and last error; `scale:NAME`: the largest |value| of a
   state so far (0: unknown). An error is compared with tol * scale. `ctl:armed:K`: 1 while event K can fire, -1: unknown.
   Their first values come from `controls`; afterwards give back the results of the call before.
-A parameter that the method does not need is not there (a fixed step has no `ctl:tol` and no scales).
+A fixed step has no scales and does not look at `ctl:tol`.
 
 Results: the states, `t`, `ctl:dt`, `ctl:error`, `scale:NAME`, `ctl:armed:K` for the next call, and of this call alone:
 - `ctl:steps`, `ctl:rejected`: attempts that were accepted and not; `ctl:dt_min`, `ctl:dt_max` of the accepted ones (steps cut

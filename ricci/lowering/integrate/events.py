@@ -125,22 +125,23 @@ class Location:
         """Enter the carries of the search; say which event fires."""
         entry, loop = build.const(-1), build.const(-1)
         crossing = any_of(found.crossed)
-        for k in reversed(range(self.system.events)):
+        for k in range(self.system.events):
             first = build.cast(self.system.margin(k, t, states), Kind.REAL)
             negative = build.apply("lt", first, number(0))
             fresh = build.where(build.apply("eq", first, number(0)), build.const(1), build.const(0))
             unknown = build.apply("eq", self.armed(k), build.const(-1))
             armed = build.where(negative, build.const(1), build.where(unknown, fresh, self.armed(k)))
-            fires = both(build.apply("eq", armed, build.const(1)), build.apply("lt", number(0), first))
-            entry = build.where(fires, build.const(FIRST + k), entry)
+            true = both(build.apply("eq", armed, build.const(1)), build.apply("lt", number(0), first))
+            at_once = both(build.apply("eq", entry, build.const(-1)), true)  # one event a call: the others stay armed
+            entry = build.where(at_once, build.const(FIRST + k), entry)
             here = both(found.fires_here, found.crossed[k], build.apply("eq", self.margin(k), number(0)))
             end = both(build.apply("not", found.fires_here), found.accept, found.at_end[k])
-            now = build.apply("or", here, end)
+            now = both(build.apply("eq", loop, build.const(-1)), build.apply("or", here, end))
             loop = build.where(now, build.const(FIRST + k), loop)
             again = both(found.accept, build.apply("lt", found.margins[k], number(0)))
             add(
                 self.armed(k),
-                build.where(fires, build.const(0), armed),
+                build.where(at_once, build.const(0), armed),
                 build.where(now, build.const(0), build.where(again, build.const(1), self.armed(k))),
             )
             add(self.margin(k), first, build.where(found.accept, found.margins[k], self.margin(k)))

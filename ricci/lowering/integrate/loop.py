@@ -84,7 +84,6 @@ def time_loop(program: Program, method: Method, step: Term | None) -> Function:
     begin = _start(program, method, system, step, tuple(memory.values()), scales)
     t_new = build.where(length.last, STOP, build.add(TIME, length.dt))
     carries.add(TIME, TIME, build.where(accept, t_new, TIME))
-    carries.add(DT, begin.dt, build.where(found.held, DT, verdict.dt) if found else verdict.dt)
     carries.add(ERROR, ERROR, build.where(build.apply("or", length.cut, build.apply("not", accept)), ERROR, verdict.error))
     carries.add(GROWTH, number(GROW), verdict.growth)
     one = build.cast(accept, Kind.INT)
@@ -98,6 +97,7 @@ def time_loop(program: Program, method: Method, step: Term | None) -> Function:
     for symbol, old, new in zip(memory.values(), begin.memory, attempt.memory, strict=True):
         carries.add(symbol, old, build.where(accept, new, symbol))
     fired = location.carry(carries.add, found, TIME, states) if location and found else None
+    carries.add(DT, begin.dt, _next_dt(verdict, found, fired, step))
     status = _status(length, verdict, accept, fired, attempt.failed, step)
     carries.add(STATUS, _first_status(fired.at_entry if fired else None), status)
     return _function(program, system, carries)
@@ -116,6 +116,14 @@ def _length(step: Term | None, location: events.Location | None) -> Length:
     if location:
         dt, last = location.limit(dt, last)
     return Length(dt, last, build.apply("lt", dt, DT))
+
+
+def _next_dt(verdict: Verdict, found: events.Found | None, fired: events.Fired | None, step: Term | None) -> Term:
+    """The controller's dt: unchanged while a root is located; after an event, which is a new start, it is estimated anew."""
+    if found is None or fired is None or step is not None:
+        return verdict.dt
+    going_on = build.where(found.held, DT, verdict.dt)
+    return build.where(build.apply("le", build.const(EVENT), fired.in_loop), number(0), going_on)
 
 
 def _fixed(attempt: Attempt) -> Verdict:
