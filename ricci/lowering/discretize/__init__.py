@@ -1,0 +1,44 @@
+"""Model -> Program: derivatives in space become finite differences, equations a right-hand side.
+
+`discretize` works in two passes: the first finds how many nodes the schemes need along every coordinate, the second builds the
+terms with dims that know it, so that no guard for smaller grids remains in them.
+"""
+
+from __future__ import annotations
+
+from ricci.dsl.model import Model
+from ricci.dsl.program import Program
+from ricci.dsl.types import Dim
+from ricci.errors import CannotLower
+from ricci.lowering.discretize.assemble import Assembly
+from ricci.lowering.discretize.options import Options, read_options
+from ricci.lowering.discretize.system import make_system
+
+
+def discretize(model: Model) -> Program:
+    """The functions of a model on its grid; no derivative in space is left in them.
+
+    Errors: E0502 where no scheme is stable, E0506 where the grid has too few nodes, E0601 for what this version cannot lower.
+    Cost: a construction per term of the model and of the stencils, independent of the size of the grid.
+    """
+    options = read_options(model)
+    system = make_system(model)
+    coordinates = [c.name for domain in model.domains.values() for c in domain.coordinates]
+    first = Assembly(model, system, options, {c: Dim(c) for c in coordinates})
+    program = first.program()
+    needed = {c: n for c, n in first.lowering.needed.items() if n > 1}
+    _large_enough(options, needed)
+    if not needed:
+        return program
+    return Assembly(model, system, options, {c: Dim(c, needed.get(c, 1)) for c in coordinates}).program()
+
+
+def _large_enough(options: Options, needed: dict[str, int]) -> None:
+    for c, least in needed.items():
+        size = options.sizes.get(c)
+        if size is not None and size < least:
+            what = f"`grid: {c}={size}` is too small: differences of order {options.accuracy} need {least} points along `{c}`"
+            raise CannotLower("E0506", what, options.span, help=f"solve {{ grid: {c}={least} }}")
+
+
+__all__ = ["discretize"]

@@ -1,0 +1,314 @@
+"""Model -> Program: every equation, condition, check and output as a function of terms on the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ricci.dsl import build
+from ricci.dsl.model import Condition, Initial, Load, Model, Quantity
+from ricci.dsl.ops.symbol import CONSTANTS, name_of
+from ricci.dsl.program import Argument, Choice, Instant, Program, State
+from ricci.dsl.term import Function, Term, substitute, symbols
+from ricci.dsl.types import Dim, Kind, Size
+from ricci.errors import CannotLower
+from ricci.lowering.discretize.expressions import TIME_SYMBOL, along_time, normal
+from ricci.lowering.discretize.grid import Line
+from ricci.lowering.discretize.lower import Lowering
+from ricci.lowering.discretize.observe import Instants, observe
+from ricci.lowering.discretize.options import Options
+from ricci.lowering.discretize.resize import Resizer
+from ricci.lowering.discretize.system import Component, System
+from ricci.lowering.discretize.unknowns import SideConditions, Unknown, make_given, make_unknown, solve_conditions
+
+
+@dataclass(eq=False)
+class Assembly:
+    """One pass over a model for given lower bounds of the grid's dims."""
+
+    model: Model
+    system: System
+    options: Options
+    dims: Mapping[str, Dim]
+    arguments: list[Argument] = field(default_factory=list)
+    origins: dict[Term, str] = field(default_factory=dict)
+    states: list[State] = field(default_factory=list)
+    instants: Instants = field(default_factory=Instants)
+
+    def __post_init__(self) -> None:
+        lines = {}
+        for domain in self.model.domains.values():
+            for c in domain.coordinates:
+                lo, hi = (build.cast(bound, Kind.REAL) for bound in (c.lo, c.hi))
+                lines[c.name] = Line(c.name, Size.of(self.dims[c.name]), lo, hi, c.periodic)
+        self.lowering = Lowering(lines, self.options.accuracy, {}, observe, Resizer(self.dims))
+        self._make_unknowns()
+
+    # fields and arguments
+
+    def _make_unknowns(self) -> None:
+        lines = self.lowering.lines
+        for component in self.system.components:
+            sides = self._sides(component)
+            unknown = make_unknown(component.name, component.symbol, component.name, lines, sides)
+            self.lowering.unknowns[component.symbol] = unknown
+            self.states.append(State(component.name, unknown.values, component.field.name, component.order))
+        for param in self.model.params.values():
+            if any(c in lines for c in param.symbol.axes):
+                self.lowering.unknowns[param.symbol] = make_given(param.symbol, lines)
+
+    def _sides(self, component: Component) -> dict[tuple[str, str], SideConditions]:
+        """Conditions of a component: those of its field, as often differentiated in time as the component is."""
+        own = [self._resolved(c) for c in self.model.conditions if c.field == component.field.name]
+        sides = solve_conditions(component.field.symbol, own)
+        for _ in range(component.order):
+            sides = {key: self._moving(s) for key, s in sides.items()}
+        return sides
+
+    def _resolved(self, condition: Condition) -> Condition:
+        residual = substitute([condition.residual], dict(self.system.defined))[0]
+        return replace(condition, residual=residual)
+
+    def _moving(self, s: SideConditions) -> SideConditions:
+        values = tuple(self.system.resolve(along_time(v, self.system.fields)) for v in s.values)
+        return SideConditions(s.kind, values, s.rank, s.text, s.span)
+
+    def _prepared(self, term: Term) -> Term:
+        return normal(self.system.resolve(term))
+
+    def _everywhere(self, term: Term) -> Term:
+        """A model-level term on all nodes, with all its axes."""
+        return self.lowering.expanded(self._prepared(term), self.lowering.place())
+
+    def make_arguments(self) -> None:
+        """Params, data for initial values, weights and inputs of layers."""
+        for name, param in self.model.params.items():
+            with self.lowering.about(f"param {name}", param.span):
+                value = param.value
+                if isinstance(value, Term):
+                    value = build.conform(self._everywhere(value), self._program_symbol(param.symbol).type)
+            self.arguments.append(Argument(name, self._program_symbol(param.symbol), "param", value, param.order, param.unit))
+        for weight in self.model.tensors.values():
+            self.arguments.append(Argument(weight.name, weight.symbol, "weight", None, weight.order))
+        for layer in self.model.layers.values():
+            weights = {name_of(w.symbol): w for w in layer.weights}
+            for symbol in layer.function.params:
+                known = weights.get(name_of(symbol))
+                orders = dict(layer.inputs)
+                order = known.order if known is not None else orders.get(name_of(symbol).rpartition(".")[2], tuple(symbol.axes))
+                role = "weight" if known is not None else "data"
+                self.arguments.append(Argument(name_of(symbol), symbol, role, None, order))
+
+    def _program_symbol(self, symbol: Term) -> Term:
+        known = self.lowering.unknowns.get(symbol)
+        return known.values if known is not None else symbol
+
+    # functions
+
+    def function(self, name: str, results: Sequence[tuple[str, Term]], first: Sequence[Term] = (), extra: Iterable[Term] = ()) -> Function:
+        """A closed function: `first` are always parameters, further symbols as they occur (arguments in their order)."""
+        roots = [t for _, t in results]
+        given = list(dict.fromkeys([*first, *extra]))
+        known = set(given)
+        order = {a.symbol: k for k, a in enumerate(self.arguments)}
+        occurring = [s for s in symbols(roots) if s not in known and not name_of(s).startswith("#") and name_of(s) not in CONSTANTS]
+        late = sorted(occurring, key=lambda s: (order.get(s, len(order)), name_of(s)))
+        return Function(name, (*given, *late), tuple(results))
+
+    @property
+    def now(self) -> list[Term]:
+        """Time and states: parameters of everything that is evaluated at an instant."""
+        return [TIME_SYMBOL, *(s.symbol for s in self.states)]
+
+    def rhs(self) -> Function:
+        results = []
+        for component in self.system.components:
+            equation = self.system.origin[component.name]
+            unknown = self.lowering.unknowns[component.symbol]
+            with self.lowering.about(equation.text, equation.span):
+                results.append((component.name, self._on_state(self.system.rates[component.name], unknown)))
+            self.origins[results[-1][1]] = equation.text
+        return self.function("rhs", results, self.now)
+
+    def _on_state(self, term: Term, unknown: Unknown) -> Term:
+        place = self.lowering.place_of(unknown)
+        lowered = self.lowering.lower(self._prepared(term), place)
+        if lowered.kind > unknown.values.kind:
+            raise self.lowering.cannot(f"a {lowered.kind} value for the {unknown.values.kind} field `{unknown.name}`")
+        return build.conform(lowered, unknown.values.type)
+
+    def initial(self) -> Function:
+        given = {(i.field, i.time_order): i for i in self.model.initials}
+        results = []
+        for component in self.system.components:
+            initial = given.get((component.field.name, component.order))
+            if initial is None:
+                raise CannotLower("E0301", f"`{component.name}` has no initial value", component.field.span)
+            unknown = self.lowering.unknowns[component.symbol]
+            with self.lowering.about(initial.text, initial.span):
+                results.append((component.name, self._initial_value(initial, component, unknown, given)))
+            self.origins[results[-1][1]] = initial.text
+        return self.function("initial", results)
+
+    def _initial_value(self, initial: Initial, component: Component, unknown: Unknown, given: Mapping[tuple[str, int], Initial]) -> Term:
+        if isinstance(initial.value, Load):
+            symbol = build.symbol(f"initial:{component.name}", component.symbol.type)
+            known = make_given(symbol, self.lowering.lines)
+            self.lowering.unknowns[symbol] = known
+            self.arguments.append(
+                Argument(name_of(symbol), known.values, "data", initial.value, component.field.order, component.field.unit)
+            )
+            return self._on_state(symbol, unknown)
+        value = initial.value
+        for _ in self.system.components:
+            replacement = {}
+            for other in self.system.components:
+                start = given.get((other.field.name, other.order))
+                if start is not None and other.symbol in set(symbols([value])):
+                    if isinstance(start.value, Load):
+                        raise self.lowering.cannot("an initial value that reads another field's data")
+                    replacement[other.symbol] = build.conform(start.value, other.symbol.type)
+            if not replacement:
+                break
+            value = substitute([value], replacement)[0]
+        value = substitute([value], {TIME_SYMBOL: build.const(0, Kind.REAL)})[0]
+        if any(s in self.system.fields for s in symbols([value])):
+            raise self.lowering.cannot("an initial value that refers to itself")
+        return self._on_state(value, unknown)
+
+    def final(self) -> Function:
+        results = [(name, self._everywhere(f.symbol)) for name, f in self.model.fields.items()]
+        return self.function("final", results, self.now)
+
+    def events(self) -> dict[str, Function]:
+        found = {}
+        for k, event in enumerate(self.model.events):
+            with self.lowering.about(event.text, event.span):
+                margin = build.cast(self._everywhere(event.margin), Kind.REAL)
+                found[f"event:{k}"] = self.function(f"event:{k}", [("margin", margin)], self.now)
+                found[f"apply:{k}"] = self._assignments(k, event.assignments)
+        return found
+
+    def _assignments(self, k: int, assignments: Sequence[tuple[str, Term]]) -> Function:
+        """New states; each assignment sees the ones before it."""
+        new: dict[Term, Term] = {}
+        for name, value in assignments:
+            target = self.model.fields[name].symbol
+            new[target] = build.conform(substitute([value], new)[0], target.type)
+        results = []
+        for component in self.system.components:
+            unknown = self.lowering.unknowns[component.symbol]
+            changed = component.symbol in new
+            results.append((component.name, self._on_state(new[component.symbol], unknown) if changed else unknown.values))
+        return self.function(f"apply:{k}", results, self.now)
+
+    # what looks at results
+
+    def checks(self) -> dict[str, Function]:
+        found = {}
+        for k, check in enumerate(self.model.checks):
+            named = []
+            for j, comparison in enumerate(check.comparisons):
+                named += [(f"left:{j}", comparison.left), (f"right:{j}", comparison.right)]
+            named.append(("holds", check.condition))
+            results = []
+            with self.lowering.about(f"check {check.text}", check.span):
+                for name, term in named:
+                    at_end = self.instants.take_out(term, check.text, check.span)
+                    self._enter_instants()
+                    results.append((name, self._everywhere(at_end)))
+            roots = [t for _, t in results]
+            first = self.now if self.states else []
+            found[f"check:{k}"] = self.function(f"check:{k}", results, [s for s in first if s in set(symbols(roots))])
+        return found
+
+    def _enter_instants(self) -> None:
+        """Values from other times are given arrays on all nodes."""
+        for entries in self.instants.values:
+            for symbol, _ in entries:
+                if symbol not in self.lowering.unknowns and any(c in self.lowering.lines for c in symbol.axes):
+                    self.lowering.unknowns[symbol] = make_given(symbol, self.lowering.lines)
+
+    def snapshots(self) -> tuple[dict[str, Function], list[Instant]]:
+        functions, moments = {}, []
+        for k, (time, entries) in enumerate(zip(self.instants.times, self.instants.values, strict=True)):
+            results = [(name_of(symbol), self._everywhere(term)) for symbol, term in entries]
+            functions[f"snapshot:{k}"] = self.function(f"snapshot:{k}", results, self.now)
+            moments.append(Instant(f"snapshot:{k}", time))
+        return functions, moments
+
+    def outputs(self) -> tuple[dict[str, Function], list[Instant]]:
+        functions: dict[str, Function] = {}
+        moments = []
+        for k, output in enumerate(self.model.outputs):
+            name = f"output:{k}"
+            with self.lowering.about("output", output.span):
+                functions[name] = self.function(name, [self._quantity(q) for q in output.quantities], self.now)
+            if output.every is not None:
+                moments.append(Instant(name, None, output.every))
+            moments += [Instant(name, time) for time in output.at]
+            if output.every is None and not output.at:
+                moments.append(Instant(name, None))
+        for k, plot in enumerate(self.model.plots):
+            name = f"plot:{k}"
+            with self.lowering.about("plot", plot.span):
+                functions[name] = self.function(name, [self._quantity(plot.quantity)], self.now)
+            moments += [Instant(name, time) for time in plot.at] or [Instant(name, None)]
+        return functions, moments
+
+    def _quantity(self, quantity: Quantity) -> tuple[str, Term]:
+        return quantity.label, self._everywhere(quantity.term)
+
+    def definitions(self) -> dict[str, Function]:
+        found = {}
+        for name, quantity in self.model.lets.items():
+            with self.lowering.about(f"let {name}", None):
+                found[f"let:{name}"] = self.function(f"let:{name}", [(name, self._everywhere(quantity.term))])
+        return found
+
+    def coordinates(self) -> dict[str, Term]:
+        place = self.lowering.place()
+        return {c: place[c].position(line) for c, line in self.lowering.lines.items()}
+
+    def choices(self) -> tuple[Choice, ...]:
+        if not self.lowering.lines or not self.states:
+            return ()
+        why = "named in `solve`" if self.options.chosen else "the default: conservative, the smallest stencil"
+        return (Choice("space", f"fd(order={self.options.accuracy})", why),)
+
+    def program(self) -> Program:
+        self.make_arguments()
+        functions: dict[str, Function] = {}
+        moments: list[Instant] = []
+        if self.states:
+            functions["initial"] = self.initial()
+            functions["rhs"] = self.rhs()
+            functions["final"] = self.final()
+            functions.update(self.events())
+            looks, at = self.outputs()
+            functions.update(looks)
+            moments += at
+        functions.update(self.definitions())
+        functions.update({name: layer.function for name, layer in self.model.layers.items()})
+        functions.update(self.checks())
+        looks, at = self.snapshots()
+        functions.update(looks)
+        return Program(
+            self.model.name,
+            functions,
+            tuple(self.states),
+            tuple(self.arguments),
+            tuple(at + moments),
+            {**self.model.dims, **self.dims},
+            {**_fixed_sizes(self.model), **self.options.sizes},
+            self.options.end,
+            self.options.tolerance,
+            self.coordinates(),
+            self.choices(),
+            dict(self.origins),
+        )
+
+
+def _fixed_sizes(model: Model) -> dict[str, int]:
+    """Dims whose size the model states."""
+    return {name: size.constant for name, size in model.sizes.items() if name in model.dims and size.constant is not None}

@@ -1,0 +1,1 @@
+"""Finite-difference schemes as data: exact weights, closures at sides, quadrature."""
