@@ -27,6 +27,7 @@ from ricci.lowering.schedule.plan import (
     Launch,
     Place,
     Plan,
+    Put,
     Rebind,
     Repeat,
     Slot,
@@ -186,6 +187,8 @@ class _Body:
                 self._repeat(step)
             elif isinstance(step, Window):
                 self._window(step)
+            elif isinstance(step, Put):
+                self._put(step)
 
     def _launch(self, step: Launch) -> None:
         kernel, emitted = self.writer.kernels[id(step)]
@@ -302,7 +305,7 @@ class _Body:
             self.line(f"    {line}")
 
     def _rebind(self, step: Rebind) -> None:
-        values = [self.scalar(v) if v.op == "symbol" else self.expression(Assign(v, v)) for v in step.values]
+        values = [self._value(v) for v in step.values]
         targets = [self._target(t) for t in step.targets]
         for t in step.targets:
             self.read_scalars.pop(t, None)
@@ -328,16 +331,28 @@ class _Body:
         self.line("    if seen(gate, 1) != 0:")
         self.line("        break")
         self.frame.lines += self._nested(step.body)
+        self.line("gone = meet(gate, gone, threads)")
 
     def _window(self, step: Window) -> None:
+        whole = step.slot.within
+        assert whole is not None
         name = self.address(step.slot.name)
-        whole = self.address(step.whole.name)
-        position = self.scalar(step.position)
-        step_size = self.stride(step.whole.name, 0) if step.whole.rank > 1 else "1"
-        text = f"{whole} + {position} * {step_size}"
-        if step.initial is not None and step.first is not None:
-            text = f"{self.address(step.initial.name)} if {self.scalar(step.first)} else {text}"
-        self.line(f"{name} = {text}")
+        length = f"*{self.stride(whole.name, 0)}" if whole.rank > 1 else ""
+        self.line(f"{name} = {self.address(whole.name)} + ({self._position(step)}){length}")
+
+    def _put(self, step: Put) -> None:
+        arena = ARENAS[step.slot.kind]
+        self.line("if me == 0:")
+        self.line(f"    store1({arena}, {self.address(step.slot.name)} + {self._position(step)}, {self._value(step.value)})")
+
+    def _position(self, step: Window | Put) -> str:
+        if step.counter is None:
+            return self.size(step.shift)
+        text = self.scalar(step.counter)
+        return text if step.shift == 0 else f"{text} + {self.size(step.shift)}"
+
+    def _value(self, term: Term) -> str:
+        return self.scalar(term) if term.op == "symbol" else self.expression(Assign(term, term))
 
 
 def segments(steps: Sequence[Step]) -> list[list[Step]]:

@@ -96,8 +96,8 @@ def _turn(one: Pass, body: _Body, at: dict[str, Index], ranges: dict[str, tuple[
     scalars = body.builder(Ranges(ranges.items()), dict(one.sizes))
     for member in one.members:
         points = [Point(p.term, tuple(e.substitute(at) for e in p.index), p.guards) for p in body_points(member.term)]
-        if member.how == "store":
-            out += _store(member, points[0], scalars, body, at)
+        if member.how in ("store", "copy"):
+            out += _store(member, Point(member.term, tuple(at[a] for a in member.term.axes)), scalars, body, at)
         elif member.how == "add":
             out += _add(member, points, scalars, body, at)
         else:
@@ -115,7 +115,7 @@ def _store(member: Member, root: Point, scalars: Scalars, body: _Body, at: dict[
     place = member.place
     assert place is not None
     index = place.index({a: at[a] for a in member.term.axes})
-    value = scalars.own_value(root)
+    value = scalars.value(root) if member.how == "copy" else scalars.own_value(root)
     leaf = scalars.leaves.get(value)
     if isinstance(leaf, Load) and leaf.array == place.slot.name and leaf.index == index and not leaf.guards:
         return []

@@ -77,12 +77,19 @@ class Block:
     structures: Mapping[str, StructureLowering]
     targets: dict[Term, Slot] = field(default_factory=dict)  # slots that must receive certain terms
     inside_loop: bool = False
+    users: dict[Term, int] = field(default_factory=dict)
     wraps: dict[Term, list[tuple[Term, Term]]] = field(default_factory=dict)  # leaf -> ghost terms (symbol, definition), in order
     wrap_axes: dict[Term, dict[str, int]] = field(default_factory=dict)
 
     def schedule(self, roots: Sequence[Term]) -> list[Step]:
         """Steps that compute the roots (array terms get places, scalars become known)."""
-        order = [t for t in walk(roots)]
+        order = walk(roots)
+        self.users = {}
+        for term in order:
+            for a in term.args:
+                self.users[a] = self.users.get(a, 0) + 1
+        for root in roots:
+            self.users[root] = self.users.get(root, 0) + 1
         must = decide.demanded([r for r in roots if not isinstance(r.type, TupleType)], order) | set(self.targets)
         while True:
             found = decide.usage(order, must)
@@ -188,6 +195,34 @@ class Block:
         if term in self.shop.titles:
             return self.shop.titles[term]
         return {"linear": "sum", "contract": "product", "map": "value", "reduce": "extreme", "reindex": "part"}.get(term.op, term.op)
+
+    def title_of_component(self, term: Term, k: int, init: Term) -> str:
+        """Name of component k of a loop: that of the result it becomes, or of its first value."""
+        component = build.proj(term, k)
+        if component in self.shop.titles:
+            return self.shop.titles[component]
+        return symbol.name_of(init) if init.op == "symbol" else self.shop.titles.get(init, "carry")
+
+    def take(self, term: Term, user: Term) -> Slot | None:
+        """The slot of a term that only `user` needs, for it to overwrite; None if others need it or it is part of another."""
+        if self.users.get(term, 0) != 1 or term not in self.places:
+            return None
+        place = self.places[term]
+        if place.slot.within is not None or place.axes != tuple(term.axes) or any(o != 0 for o in place.offsets):
+            return None
+        if place.slot.extents != tuple(term.axes.values()) or term in self.targets:
+            return None
+        mine = term.op != "symbol" and term.op != "proj" if self.inside_loop else term.op != "proj"
+        return place.slot if mine else None
+
+    def copy_nest(self, term: Term, place: Place) -> Nest:
+        """A nest that copies a stored term to another place."""
+        member = Member("copy", term, term, place)
+        order = place.axes
+        one = Pass(order, order[-1], dict(term.axes), (member,))
+        nest = Nest(self.shop.names.fresh(f"copy_to_{place.slot.name}"), (one,), (), {}, order[0])
+        self.shop.makers[id(nest)] = self
+        return nest
 
     def _allocate(self, item: Item) -> None:
         term = item.term

@@ -28,12 +28,14 @@ STRUCTURES = frozenset({"iterate", "scan", "library", "random"})
 
 def is_structure(term: Term) -> bool:
     """Terms that are steps of their own: loops and calls."""
-    return term.op in STRUCTURES
+    return term.op in STRUCTURES or (term.op == "reduce" and term.attrs[0] in ("argmax", "argmin"))
 
 
 def is_leaf(term: Term) -> bool:
     """Terms whose value exists before any nest of the block, or is a component of a structure."""
-    return term.op in ("symbol", "const") or (term.op == "proj" and is_structure(term.args[0])) or term.op == "random"
+    if term.op == "proj":
+        return is_structure(term.args[0])
+    return term.op in ("symbol", "const") or (is_structure(term) and not isinstance(term.type, TupleType))
 
 
 def is_sum(term: Term) -> bool:

@@ -40,7 +40,8 @@ class Slot:
     before: list[Size]
     after: list[Size]
     family: int
-    role: str = "temporary"  # or "input", "result", "carry"
+    role: str = "temporary"  # or "input", "carry", "window"
+    within: Slot | None = None  # of a window: the slot it is a slice of
 
     @property
     def rank(self) -> int:
@@ -65,6 +66,7 @@ class Member:
     """One term that a nest computes.
 
     store    values of `term` into `place`
+    copy     the same for a term that is stored elsewhere
     total    `reduce(operation)` of `term` over all axes of the nest, into the scalar `target`
     partial  the same over `bound` axes, stored at the others into `place`
     add      place[position along `axis`] += term
@@ -146,16 +148,21 @@ class While:
 
 @dataclass
 class Window:
-    """A slot that is the slice of `whole` at one position of its first dimension: recomputed when executed.
-
-    position is a scalar int symbol; where `first` holds, the window lies on `initial` instead.
-    """
+    """Lay a slot on the slice of `slot.within` at `counter + shift` of its first dimension (at `shift` without a counter)."""
 
     slot: Slot
-    whole: Slot
-    position: Term
-    initial: Slot | None = None
-    first: Term | None = None
+    shift: Size
+    counter: Term | None = None
+
+
+@dataclass
+class Put:
+    """slot[counter + shift] = value, for a slot of rank one."""
+
+    slot: Slot
+    shift: Size
+    counter: Term | None
+    value: Term
 
 
 @dataclass
@@ -178,7 +185,7 @@ class Call:
     results: tuple[Place | Term, ...]
 
 
-Step = Launch | Assign | Swap | Rebind | While | Window | Repeat | Call
+Step = Launch | Assign | Swap | Rebind | While | Window | Put | Repeat | Call
 
 
 @dataclass

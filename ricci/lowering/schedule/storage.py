@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ricci.dsl.types import Kind
-from ricci.lowering.schedule.plan import Call, Place, Plan, Slot, Step, Swap, While, Window, Repeat
+from ricci.dsl.types import Kind, Size, at_most
+from ricci.lowering.schedule.plan import Call, Place, Plan, Put, Repeat, Slot, Step, Swap, While, Window
 
 ALIGNED = 8  # elements; 64 bytes of reals
 SHORT_ROW = 32  # rows below this many elements are stored without padding
@@ -62,7 +62,16 @@ def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], 
 def layouts(plan: Plan, dims: Mapping[str, int]) -> dict[str, Layout]:
     """The layout of every slot; slots of one family share it."""
     families: dict[int, list[Slot]] = {}
+    windows = [slot for slot in plan.slots if slot.within is not None]
+    for slot in windows:
+        whole = owner(slot)
+        for d in range(slot.rank):
+            outer = whole.rank - slot.rank + d
+            whole.before[outer] = _wider(whole.before[outer], slot.before[d])
+            whole.after[outer] = _wider(whole.after[outer], slot.after[d])
     for slot in plan.slots:
+        if slot.within is not None:
+            continue
         families.setdefault(slot.family, []).append(slot)
     out: dict[str, Layout] = {}
     for members in families.values():
@@ -72,7 +81,14 @@ def layouts(plan: Plan, dims: Mapping[str, int]) -> dict[str, Layout]:
         after = [max(s.after[d].evaluate(dims) for s in members) for d in range(rank)]
         shared = layout(extents, before, after, BYTES[members[0].kind])
         out.update((s.name, shared) for s in members)
+    for slot in windows:
+        whole = owner(slot)
+        out[slot.name] = Layout(out[whole.name].strides[whole.rank - slot.rank :], 0, 0)
     return out
+
+
+def _wider(a: Size, b: Size) -> Size:
+    return b if at_most(a, b) else a
 
 
 def used_slots(step: Step, touched: Mapping[int, Sequence[str]]) -> list[str]:
@@ -80,10 +96,19 @@ def used_slots(step: Step, touched: Mapping[int, Sequence[str]]) -> list[str]:
     if isinstance(step, Swap):
         return [step.left.name, step.right.name]
     if isinstance(step, Window):
-        return [step.slot.name, step.whole.name] + ([step.initial.name] if step.initial else [])
+        return [step.slot.within.name] if step.slot.within else []
+    if isinstance(step, Put):
+        return [step.slot.name]
     if isinstance(step, Call):
         return [p.slot.name for p in (*step.arguments, *step.results) if isinstance(p, Place)]
     return list(touched.get(id(step), ()))
+
+
+def owner(slot: Slot) -> Slot:
+    """The slot whose memory a window shows."""
+    while slot.within is not None:
+        slot = slot.within
+    return slot
 
 
 @dataclass
@@ -127,7 +152,7 @@ class Lifetimes:
     def _carried(self, body: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> set[str]:
         names: set[str] = set()
         for step in body:
-            if isinstance(step, (Swap, Window)):
+            if isinstance(step, (Swap, Window, Put)):
                 names.update(used_slots(step, touched))
             elif isinstance(step, While):
                 names |= self._carried([*step.head, *step.body], touched)
@@ -146,12 +171,12 @@ def allocate(plan: Plan, dims: Mapping[str, int], touched: Mapping[int, Sequence
     lives.touch([name for name in inputs if name in lives.spans or name in results], 0)
     swapped = {name for step in plan.steps if isinstance(step, While) for name in lives._carried([*step.head, *step.body], touched)}
     lives.touch([*results, *[name for name in swapped if results]], lives.clock + 1)
-    kinds = {slot.name: slot.kind for slot in plan.slots}
+    kinds = {slot.name: slot.kind for slot in plan.slots if slot.within is None}
     address: dict[str, int] = {}
     lengths: dict[Kind, int] = {}
     for kind in dict.fromkeys(kinds.values()):
         placed: list[tuple[int, int, list[int]]] = []  # start, stop, span
-        names = sorted((n for n in lives.spans if kinds[n] == kind), key=lambda n: (lives.spans[n][0], -shapes[n].length, n))
+        names = sorted((n for n in lives.spans if kinds.get(n) == kind), key=lambda n: (lives.spans[n][0], -shapes[n].length, n))
         for name in names:
             start = _first_fit(placed, shapes[name].length, lives.spans[name])
             placed.append((start, start + shapes[name].length, lives.spans[name]))
