@@ -60,7 +60,7 @@ def _push_all(root: Term, known: dict[Term, Term]) -> Term:
             continue
         split = _split(t)
         if split is None and t.op == "linear" and len(t.args) == 1:
-            split = list(t.args), lambda new, t=t: OPERATORS["linear"].rebuild(t, tuple(new))  # type: ignore[misc]
+            split = list(t.args), lambda new, t=t: OPERATORS["linear"].rebuild(t, tuple(new))
         if split is None:
             known[t] = t
             stack.pop()
@@ -86,7 +86,7 @@ def _split(t: Term) -> tuple[list[Term], Combine] | None:
     pull = reindex.pull_of(t)
     below = t.args[0]
     if below.op == "linear" and pull.fill in (None, 0):
-        coefficients: tuple[Fraction, ...] = below.attrs  # type: ignore[assignment]
+        coefficients: tuple[Fraction, ...] = below.attrs
         children = [_pulled(a, pull, pull.fill) for a in below.args]
         return children, lambda new: build.conform(linear.make_linear(zip(coefficients, new, strict=True)), t.type)
     if below.op == "contract" and pull.fill in (None, 0):
@@ -102,7 +102,7 @@ def _pulled(a: Term, pull: Pull, fill: Fill) -> Term:
 
 
 def _split_map(t: Term, pull: Pull, below: Term) -> tuple[list[Term], Combine] | None:
-    name: str = below.attrs[0]  # type: ignore[index]
+    name: str = below.attrs[0]
     fill: Fill = None
     if pull.fill is not None:
         fills = [v for v in FILLS if _value(name, below, v) == pull.fill]

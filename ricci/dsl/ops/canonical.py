@@ -8,11 +8,11 @@ compared, never identities: the result is the same in every process.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-Label = Hashable
+Label = str | int
 Access = Sequence[tuple[str, Label]]  # (axis, label), sorted by axis
 Serial = tuple[tuple[int, tuple[int, ...]], ...]
 

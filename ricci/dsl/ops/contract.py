@@ -145,11 +145,11 @@ class _Product:
             axes = {str(label): t.axes[axis] for axis, label in own.items()}
             return reindex.make_reindex(t, axes, {axis: Index.axis(str(label)) for axis, label in own.items()})
         accesses = [tuple(sorted(own.items())) for _, own in self.factors]
-        order = bound
+        order = list(bound)
         if len(bound) > 1:
-            texts: dict[Hashable, str] = {label: size.canonical_text() for label, size in bound.items()}
+            texts = {label: size.canonical_text() for label, size in bound.items()}
             pairs = [(t.digest, access) for (t, _), access in zip(self.factors, accesses, strict=True)]
-            order = dict.fromkeys(canonical_labels(pairs, texts))  # type: ignore[arg-type]
+            order = canonical_labels(pairs, texts)
         number: dict[Label, Label] = {label: i for i, label in enumerate(order)}
         if number:
             accesses = [tuple([(axis, number.get(label, label)) for axis, label in access]) for access in accesses]

@@ -6,7 +6,7 @@ Values of kind int stay integers. A product without sums is a broadcast multipli
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from math import prod
+from itertools import combinations
 from typing import Any
 
 Labelled = tuple[Any, list[Hashable]]  # array and one label per axis
@@ -16,7 +16,7 @@ def contract_arrays(factors: Sequence[tuple[Any, Sequence[Hashable]]], out: Sequ
     """Sum over the labels that are not in `out` of the product of the arrays; axes of the result in the order of `out`."""
     import numpy as np
 
-    free = set(out)
+    free: set[Hashable] = set(out)
     operands: list[Labelled] = [_diagonal(np.asarray(value), list(labels)) for value, labels in factors]
     counts: dict[Hashable, int] = {}
     sizes: dict[Hashable, int] = {}
@@ -29,7 +29,7 @@ def contract_arrays(factors: Sequence[tuple[Any, Sequence[Hashable]]], out: Sequ
         i, j = _cheapest(operands, free, sizes)
         right = operands.pop(j)
         left = operands.pop(i)
-        used = free.union(*(labels for _, labels in operands)) if operands else free
+        used = free.union(*(labels for _, labels in operands))
         operands.append(_multiply(left, right, used, dtype))
     value, labels = operands[0]
     value = value.transpose([labels.index(label) for label in out])
@@ -57,27 +57,30 @@ def _sum(operand: Labelled, over: set[Hashable]) -> Labelled:
     return value.sum(axis=axes), [label for label in labels if label not in over]
 
 
-def _cheapest(operands: Sequence[Labelled], free: set[str], sizes: dict[Hashable, int]) -> tuple[int, int]:
-    """The pair whose product, after summing what no other operand has, grows least; pairs without a common label last."""
-    if len(operands) == 2:
-        return 0, 1
-    sets = [set(labels) for _, labels in operands]
-    counts: dict[Hashable, int] = {}
-    for labels in sets:
+def _cheapest(operands: Sequence[Labelled], free: set[Hashable], sizes: dict[Hashable, int]) -> tuple[int, int]:
+    """The pair with a common label whose product, after summing what no other operand has, grows least.
+
+    Without common labels: the two smallest operands.
+    """
+    holders: dict[Hashable, list[int]] = {}
+    for i, (_, labels) in enumerate(operands):
         for label in labels:
-            counts[label] = counts.get(label, 0) + 1
-    best: tuple[Any, ...] | None = None
-    for i, left in enumerate(sets):
-        for j in range(i + 1, len(sets)):
-            right = sets[j]
-            kept = [label for label in left | right if label in free or counts[label] > (label in left) + (label in right)]
-            size = prod(sizes[label] for label in kept)
-            growth = size - operands[i][0].size - operands[j][0].size
-            cost = (not left & right, growth, i, j)
-            if best is None or cost < best:
-                best = cost
-    assert best is not None
-    return best[2], best[3]
+            holders.setdefault(label, []).append(i)
+    pairs = {pair for held in holders.values() for pair in combinations(held, 2)}
+    if len(operands) == 2 or not pairs:
+        i, j = sorted(sorted(range(len(operands)), key=lambda k: operands[k][0].size)[:2])
+        return i, j
+
+    def growth(pair: tuple[int, int]) -> tuple[int, int, int]:
+        i, j = pair
+        size = 1
+        for label in {*operands[i][1], *operands[j][1]}:
+            inside = (i in holders[label]) + (j in holders[label])
+            if label in free or len(holders[label]) > inside:
+                size *= sizes[label]
+        return size - operands[i][0].size - operands[j][0].size, i, j
+
+    return min(pairs, key=growth)
 
 
 def _multiply(left: Labelled, right: Labelled, used: set[Hashable], dtype: str) -> Labelled:

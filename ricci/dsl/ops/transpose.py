@@ -73,7 +73,7 @@ def transpose_pull(
     pending = [system]
     while pending:
         one = pending.pop()
-        while one.equations:
+        while one.equations or _equation_of_guard(one):
             cases = _step(one)
             if cases is not None:
                 pending.extend(cases)
@@ -81,6 +81,21 @@ def transpose_pull(
         else:
             parts.append((Fraction(1), _term(one, g)))
     return linear.make_linear(parts)
+
+
+def _equation_of_guard(system: _System) -> bool:
+    """Turn a guard that fixes an unknown (`o == c`) into an equation, which is sure to be solved."""
+    for guard in system.guards:
+        if guard.lo is None or guard.hi is None or guard.hi - guard.lo != 1:
+            continue
+        index = guard.index.within(system.ranges)
+        for atom, k in index.terms:
+            apart = all(atom.axis not in _axes(a) for a, _ in index.terms if a != atom)
+            if atom.kind == "axis" and atom.axis in system.unknown and k.constant in (1, -1) and apart:
+                system.guards.remove(guard)
+                system.equations.append(guard.index - guard.lo)
+                return True
+    return False
 
 
 def _step(system: _System) -> list[_System] | None:
