@@ -117,8 +117,13 @@ def conform(t: Term, type_: Type) -> Term:
     return expand(cast(t, type_.kind), type_.axes)
 
 
-def fit_cotangent(value: Term, like: Term) -> Term:
-    """The cotangent on exactly the axes and kind of `like`: further axes summed, missing ones repeated, re for a real."""
+def fit_cotangent(value: Term, like: Term) -> Term | None:
+    """The cotangent on exactly the axes and kind of `like`: further axes summed, missing ones repeated, re for a real.
+
+    None for truth values and ints, which do not move.
+    """
+    if like.kind < Kind.REAL:
+        return None
     value = sum_to(value, like.axes)
     if value.kind == Kind.COMPLEX and like.kind < Kind.COMPLEX:
         value = apply("re", value)

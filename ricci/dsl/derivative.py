@@ -23,6 +23,15 @@ def active(roots: Iterable[Term], nodes: Iterable[Term]) -> set[Term]:
     return found
 
 
+def _moving(roots: Iterable[Term], nodes: Iterable[Term]) -> set[Term]:
+    """The active terms that truth values and ints, which do not move, leave connected to the nodes."""
+    found = {node for node in nodes if not _is_discrete(node)}
+    for term in walk(roots):
+        if term not in found and not _is_discrete(term) and any(a in found for a in term.args):
+            found.add(term)
+    return found
+
+
 def depends(term: Term, node: Term) -> bool:
     """Whether `node` (a symbol or any subterm) occurs in the term."""
     return node in set(walk([term]))
@@ -37,13 +46,13 @@ def tangent(roots: Sequence[Term], tangents: Mapping[Term, Term]) -> list[Term]:
     for node, direction in tangents.items():
         if direction.type is not node.type:
             raise TermError(f"a tangent of {node.type} has type {direction.type}")
-    moving = active(roots, tangents)
+    moving = _moving(roots, tangents)
     done: dict[Term, Term | None] = {}
     for term in walk(roots):
-        if term in tangents:
-            done[term] = tangents[term]
-        elif term not in moving or _is_discrete(term):
+        if term not in moving:
             done[term] = None
+        elif term in tangents:
+            done[term] = tangents[term]
         else:
             done[term] = OPERATORS[term.op].tangent(term, [done[a] for a in term.args])
     return [_or_zero(done[r], r) for r in roots]
@@ -60,7 +69,7 @@ def gradient(of: Term | Sequence[tuple[Term, Term]], wrt: Sequence[Term]) -> lis
             raise TermError(f"the gradient of {of.type}: only a real without axes has one; give a cotangent")
         of = [(of, build.cast(build.const(1), of.kind))]
     roots = [root for root, _ in of]
-    moving = active(roots, wrt)
+    moving = _moving(roots, wrt)
     parts: dict[Term, list[Term]] = {}
     for root, g in of:
         if g.type is not root.type:
@@ -71,7 +80,7 @@ def gradient(of: Term | Sequence[tuple[Term, Term]], wrt: Sequence[Term]) -> lis
     result: dict[Term, Term] = {}
     for term in reversed(walk(roots)):
         pending = parts.pop(term, None)
-        if not pending or _is_discrete(term):
+        if not pending:
             continue
         g = _total(pending)
         if term in leaves:

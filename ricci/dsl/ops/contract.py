@@ -22,6 +22,10 @@ from ricci.dsl.types import Dim, Kind, Size, Type
 
 Label = str | int
 
+# A product of more factors than this is one factor of another: the chain rule through k functions would else build k products
+# of up to k factors.
+LARGEST_PRODUCT = 64
+
 
 @dataclass(frozen=True)
 class Contraction:
@@ -102,7 +106,7 @@ class _Product:
                 return
         elif op == "contract":
             attrs: Contraction = t.attrs
-            if not attrs.bound:
+            if not attrs.bound and len(t.args) <= LARGEST_PRODUCT:
                 pairs = list(zip(t.args, attrs.accesses, strict=True))
                 stack.extend((f, {axis: own[str(label)] for axis, label in access}) for f, access in reversed(pairs))
                 return
