@@ -83,8 +83,6 @@ class DriverWriter:
             sig.slots[slot.name] = len(sig.slots)
             for d in range(slot.rank - 1):
                 sig.strides[slot.name, d] = len(sig.strides)
-        for dim in plan_dims(self.plan, [k for k, _ in self.kernels.values()]):
-            sig.dims[dim] = len(sig.dims)
         counts = {"real": 0, "whole": 0, "cplx": 0}
         border = [t for t in (*self.plan.inputs.values(), *self.plan.results.values()) if isinstance(t, Term)]
         if len(segments(self.plan.steps)) > 1:
@@ -133,7 +131,7 @@ class _Body:
         sig = self.writer.signature
         lines = [f"{self.names.of(('address', n), n)} = address[{sig.slots[n]}]" for n in self.slots]
         lines += [f"{self.names.of(('stride', n, d), '')} = stride[{sig.strides[n, d]}]" for n, d in self.strides]
-        lines += [f"{self.names.dim(d)} = size[{sig.dims[d]}]" for d in self.dims]
+        lines += [f"{self.names.dim(d)} = size[{sig.dims.setdefault(d, len(sig.dims))}]" for d in self.dims]
         for t in self.read_scalars:
             if t in sig.scalars:
                 array, k = sig.scalars[t]
@@ -377,28 +375,6 @@ def defined(step: Step) -> list[Term]:
         elif isinstance(s, Launch):
             found += [m.target for p in s.nest.passes for m in p.members if m.how == "total"]
     return found
-
-
-def plan_dims(plan: Plan, kernels: Sequence[Kernel]) -> list[str]:
-    """Every dim whose extent the code can mention."""
-    from ricci.dsl.term import walk
-
-    names: dict[str, None] = {}
-    for slot in plan.slots:
-        for size in (*slot.extents, *slot.before, *slot.after):
-            names.update((dim.name, None) for dim in sorted(size.dims))
-    for t in walk(plan.function.roots):
-        if t.op == "symbol" and name_of(t).startswith("#"):
-            names[name_of(t)[1:]] = None
-    for step in steps_of(plan.steps):
-        if isinstance(step, Launch):
-            for p in step.nest.passes:
-                for size in p.sizes.values():
-                    names.update((dim.name, None) for dim in sorted(size.dims))
-        elif isinstance(step, Repeat):
-            names.update((dim.name, None) for dim in sorted(step.count.dims))
-    del kernels
-    return list(names)
 
 
 __all__ = ["ARGUMENTS", "DriverWriter", "Place", "Signature", "Slot", "segments"]

@@ -438,8 +438,9 @@ def vectorizable(loop: Loop, whole: Kernel) -> bool:
     for statement in kernel.statements(loop.body):
         if isinstance(statement, kernel.Add) or (isinstance(statement, Loop) and _bounds_vary(statement, axis)):
             return False
-        if isinstance(statement, kernel.Store) and not _contiguous(statement.index, axis):
-            return False
+        if isinstance(statement, kernel.Store):
+            if not _contiguous(statement.index, axis) or whole.array(statement.array).kind == Kind.COMPLEX:
+                return False
         if isinstance(statement, (kernel.Begin, kernel.Fold)) and statement.total.kind != Kind.REAL:
             return False
         if isinstance(statement, (kernel.Let, kernel.Fold, kernel.Store)):
@@ -474,7 +475,7 @@ def _value_in_lanes(root: Term, axis: str, whole: Kernel, varying: set[Term], be
             if term in begun:
                 varying.add(term)
             elif leaf is not None and axis in leaf_axes(leaf):
-                if not _leaf_in_lanes(leaf, axis):
+                if not _leaf_in_lanes(leaf, axis, whole):
                     return False
                 varying.add(term)
             elif leaf is not None and any(a in whole.computed for a in leaf_axes(leaf)):
@@ -486,10 +487,10 @@ def _value_in_lanes(root: Term, axis: str, whole: Kernel, varying: set[Term], be
     return True
 
 
-def _leaf_in_lanes(leaf: Leaf, axis: str) -> bool:
+def _leaf_in_lanes(leaf: Leaf, axis: str, whole: Kernel) -> bool:
     if isinstance(leaf, Load):
         guarded = any(axis in g.axes for g in leaf.guards)
-        return not guarded and _contiguous(leaf.index, axis)
+        return not guarded and _contiguous(leaf.index, axis) and whole.array(leaf.array).kind != Kind.COMPLEX
     indices = [leaf.index] if isinstance(leaf, Number) else [g.index for g in leaf.guards]
     return all(_plain_along(e, axis) for e in indices)
 

@@ -121,7 +121,7 @@ class Executable:
     program: Program
     module: Any
     single: bool = False
-    _bound: dict[tuple[int, ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
+    _bound: dict[tuple[tuple[str, int], ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -151,15 +151,14 @@ class Executable:
         return total
 
     def _bind(self, sizes: Mapping[str, int]) -> tuple[Storage, dict[Kind, Array]]:
-        names = list(self.program.signature.dims)
-        key = tuple(int(sizes[name]) for name in names)
+        key = tuple(sorted((name, int(n)) for name, n in sizes.items()))
         if key not in self._bound:
             touched = {k: [a.name for a in lowered.arrays] for k, lowered, _ in self.program.kernels}
             for step in steps_of(self.plan.steps):
                 leaves = getattr(step, "leaves", None)
                 if leaves:
                     touched[id(step)] = [leaf.array for leaf in leaves.values() if hasattr(leaf, "array")]
-            storage = allocate(self.plan, dict(zip(names, key, strict=True)), touched)
+            storage = allocate(self.plan, dict(key), touched)
             arenas = {kind: np.zeros(storage.lengths.get(kind, 1), self.dtype(kind)) for kind in Kind}
             self._bound = {key: (storage, arenas)}
         return self._bound[key]

@@ -50,6 +50,10 @@ class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, type_, _llvm(type_))
 
 
+def _bytes(element: Any) -> int:
+    return 1 if element == types.boolean else int(element.bitwidth) // 8
+
+
 def _broadcast(builder: Any, value: Any, lanes: int) -> Any:
     empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(_INT32, 0))
@@ -209,7 +213,7 @@ def _memory(lanes: int) -> tuple[Any, Any]:
             if lanes == 1:
                 return context.unpack_value(builder, element, place)
             value = builder.load(place)
-            value.align = max(1, element.bitwidth // 8)
+            value.align = _bytes(element)
             if element == types.boolean:
                 value = builder.icmp_unsigned("!=", value, ir.Constant(value.type, [0] * lanes))
             return value
@@ -229,7 +233,7 @@ def _memory(lanes: int) -> tuple[Any, Any]:
             if element == types.boolean:
                 stored = builder.zext(stored, ir.VectorType(ir.IntType(8), lanes))
             instruction = builder.store(stored, place)
-            instruction.align = max(1, element.bitwidth // 8)
+            instruction.align = _bytes(element)
             return context.get_dummy_value()
 
         return types.void(array, index, value), emit
@@ -249,7 +253,7 @@ def _store_part(lanes: int) -> Any:
             stored = _convert(context, builder, args[2], value, Vector(element, lanes))
             if element == types.boolean:
                 stored = builder.zext(stored, ir.VectorType(ir.IntType(8), lanes))
-            size = max(1, element.bitwidth // 8)
+            size = _bytes(element)
             number = context.cast(builder, args[3], count, types.int64)
             whole = builder.icmp_signed(">=", number, ir.Constant(number.type, lanes))
             with builder.if_else(whole, likely=True) as (then, otherwise):

@@ -25,6 +25,7 @@ class _Body:
     leaves: dict[Term, Leaf] = field(default_factory=dict)
     computed: dict[str, Term] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
+    regions: int = 0
 
 
 def lower_nest(nest: Nest, builder: Callable[[Ranges, dict[str, Size]], Scalars], slots: dict[str, Slot]) -> Kernel:
@@ -94,10 +95,15 @@ def _turn(one: Pass, body: _Body, at: dict[str, Index], ranges: dict[str, tuple[
     """Statements of one turn of the innermost loop of a pass in one region."""
     out: list[Statement] = []
     scalars = body.builder(Ranges(ranges.items()), dict(one.sizes))
+    scalars.puller.tag = body.regions = body.regions + 1
     for member in one.members:
         points = [Point(p.term, tuple(e.substitute(at) for e in p.index), p.guards) for p in body_points(member.term)]
         if member.how in ("store", "copy"):
             out += _store(member, Point(member.term, tuple(at[a] for a in member.term.axes)), scalars, body, at)
+        elif member.how == "zero":
+            assert member.place is not None
+            index = member.place.index({a: at[a] for a in member.term.axes})
+            out.append(kernel.Store(member.place.slot.name, index, build.const(0, member.term.kind)))
         elif member.how == "add":
             out += _add(member, points, scalars, body, at)
         else:
@@ -130,7 +136,7 @@ def _add(member: Member, points: Sequence[Point], scalars: Scalars, body: _Body,
     place = member.place
     assert place is not None
     value, position = (scalars.value(p) for p in points)
-    name = f"@{place.slot.name}"
+    name = f"@{place.slot.name}.{body.regions}"
     scalars.computed[name] = position
     index = place.index({**at, member.axis: Index.axis(name)})
     body.slots[place.slot.name] = place.slot

@@ -175,19 +175,20 @@ class Block:
     # writing
 
     def _write(self, levels: Levels) -> list[Step]:
-        for item in levels.items:
-            if item.how in ("store", "partial", "add"):
-                self._allocate(item)
-            elif item.how in ("total", "scalar"):
-                self.known[item.term] = self.shop.scalar(self.title(item.term), item.term.kind)
         steps: list[Step] = []
         for level in levels.sequence():
             for entry in level:
+                for item in entry if isinstance(entry, list) else [entry]:
+                    if item.how in ("store", "partial", "add"):
+                        self._allocate(item)
+                    elif item.how in ("total", "scalar"):
+                        self.known[item.term] = self.shop.scalar(self.title(item.term), item.term.kind)
                 if isinstance(entry, Item) and entry.how == "scalar":
                     steps.append(self._assign(entry))
                 elif isinstance(entry, Item):
                     steps.extend(self.structures[entry.term.op](self, entry.term))
                 else:
+                    steps.extend(Launch(self.zero_nest(item)) for item in entry if item.how == "add")
                     steps.append(Launch(self._nest(entry)))
         return steps
 
@@ -217,10 +218,17 @@ class Block:
 
     def copy_nest(self, term: Term, place: Place) -> Nest:
         """A nest that copies a stored term to another place."""
-        member = Member("copy", term, term, place)
+        return self._simple_nest("copy", term, place)
+
+    def zero_nest(self, item: Item) -> Nest:
+        """A nest that clears the place of a scatter."""
+        return self._simple_nest("zero", item.term, self.places[item.term])
+
+    def _simple_nest(self, how: str, term: Term, place: Place) -> Nest:
+        member = Member(how, term, term, place)
         order = place.axes
         one = Pass(order, order[-1], dict(term.axes), (member,))
-        nest = Nest(self.shop.names.fresh(f"copy_to_{place.slot.name}"), (one,), (), {}, order[0])
+        nest = Nest(self.shop.names.fresh(f"{how}_{place.slot.name}"), (one,), (), {}, order[0])
         self.shop.makers[id(nest)] = self
         return nest
 
@@ -262,7 +270,8 @@ class Block:
             target = self.known.get(item.term, item.term)
             operation = "sum" if item.term.op != "reduce" else reduce_operation(item.term)
             bound = tuple(a for a in item.loops if a not in item.term.axes)
-            members.append(Member(item.how, item.term, target, place, operation, bound))
+            axis = str(item.term.attrs[0]) if item.how == "add" else ""  # type: ignore[index]
+            members.append(Member(item.how, item.term, target, place, operation, bound, axis))
         cuts: dict[str, dict[Size, None]] = {}
         for item in group:
             for axis, found in item.cuts.items():

@@ -67,6 +67,7 @@ class Member:
 
     store    values of `term` into `place`
     copy     the same for a term that is stored elsewhere
+    zero     0 into `place`
     total    `reduce(operation)` of `term` over all axes of the nest, into the scalar `target`
     partial  the same over `bound` axes, stored at the others into `place`
     add      place[position along `axis`] += term

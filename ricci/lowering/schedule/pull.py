@@ -88,6 +88,7 @@ class Puller:
     ranges: Ranges
     is_leaf: Callable[[Term], bool]
     positions: dict[Point, str] = field(default_factory=dict)
+    tag: int = 0  # keeps names of positions in different regions apart
 
     def arguments(self, at: Point, own: bool = False) -> Arguments:
         """The points that `at` reads directly; none for leaves (unless the point is to be computed: `own`)."""
@@ -125,7 +126,7 @@ class Puller:
         source, position = at.term.args
         axis = gathered_axis(at.term)
         first = point(position, where, at.guards)
-        name = self.positions.setdefault(first, f"@{len(self.positions)}")
+        name = self.positions.setdefault(first, f"@{self.tag}.{len(self.positions)}")
         inside = Guard(0, Index.axis(name), source.axes[axis])
         second = point(source, {**where, axis: Index.axis(name)}, (*at.guards, inside))
         return Arguments((first, second), holds=(inside,), position=name)
