@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from ricci.dsl import table, tree
@@ -28,6 +28,10 @@ INSTEAD = {
 }  # fmt: skip
 
 
+# A newline behind one of these does not end the statement.
+CONTINUES = frozenset(["+", "-", "*", "/", "^", "**", "CMP", "=", ",", ":", "..", "->", "<->", "and", "or", "not", "then", "else", "if"])
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """`kind` is `NAME`, `NUMBER`, `STRING`, `CMP`, `_SEP` or a symbol itself; `braces` counts the `{` that are open before it."""
@@ -41,12 +45,14 @@ class Token:
 
 @dataclass
 class Tokens:
-    """All tokens of a source, ending in `_SEP`; `broken`: offsets where an error was reported already."""
+    """All tokens of a source, ending in `_SEP`; `broken`: offsets where an error was reported already; `edits` would mend
+    some of them: (start, end, replacement) by the offset of the error."""
 
     source: Source
     tokens: list[Token]
     comments: list[tree.Comment]
     broken: list[int] = field(default_factory=list)
+    edits: dict[int, tuple[int, int, str]] = field(default_factory=dict)
 
 
 @cache
@@ -95,6 +101,7 @@ def tokenize(source: Source, errors: Diagnostics) -> Tokens:
 
 def _scan(result: Tokens, errors: Diagnostics) -> None:
     source, text = result.source, result.source.text
+    nesting = 0
     alone = True  # nothing on this line yet
     position = 1 if text.startswith("\ufeff") else 0
     for match in scanner().finditer(text, position):
@@ -117,12 +124,16 @@ def _scan(result: Tokens, errors: Diagnostics) -> None:
         if kind == "OPEN_STRING":
             result.broken.append(start)
             errors.add("E0002", "this string is not closed on its line", Span(source, start, end), label='a `"` is missing')
+            result.edits[start] = (end, end, '"')
             kind = "STRING"
         elif kind in ("ARROW", "DOUBLE", "SINGLE"):
             kind = match[0]
         elif kind == "NAME" and not match[0].rstrip("'").isidentifier():
             _bad_name(result, errors, match[0], start)
         result.tokens.append(Token(kind, match[0], start, end))
+        nesting += (kind in CLOSING) - (kind in CLOSING.values())
+        if nesting > 20 * tree.DEEPEST:  # whatever else is wrong with it
+            raise _too_deep(source, result.tokens[-1])
     result.tokens.append(Token("_SEP", "", len(text), len(text)))
 
 
@@ -135,6 +146,9 @@ def _bad_character(result: Tokens, errors: Diagnostics, start: int) -> None:
     shown = f"`{character}`" if character.isprintable() and character != "`" else f"U+{ord(character):04X}"
     instead = INSTEAD.get(character, "")
     label = f"write `{instead}`" if instead else ""
+    if instead and "(" not in instead:
+        doubled = result.source.text[start : start + 2] in ("&&", "||")
+        result.edits[start] = (start, start + 1 + doubled, instead)
     if character == "'":
         label = 'strings stand in double quotes: `"..."`'
     errors.add("E0001", f"the character {shown} has no meaning here", Span(result.source, start, start + 1), label=label)
@@ -142,13 +156,14 @@ def _bad_character(result: Tokens, errors: Diagnostics, start: int) -> None:
 
 def _bad_name(result: Tokens, errors: Diagnostics, text: str, start: int) -> None:
     """`x²` is a power, not a name; a name that only looks like one would be another variable after normalization."""
-    at = next(i for i in range(1, len(text) + 1) if not text[:i].rstrip("'").isidentifier())
+    at = next(i for i, c in enumerate(text, 1) if c != "'" and not (c if i == 1 else "a" + c).isidentifier())
     character = text[at - 1]
     plain = unicodedata.normalize("NFKC", character)
     raised = unicodedata.decomposition(character).startswith("<super>")
     instead = f"^{plain}" if raised and at > 1 else plain
     span = Span(result.source, start + at - 1, start + at)
     result.broken.append(start)
+    result.edits[start + at - 1] = (start + at - 1, start + at, instead)
     errors.add("E0001", f"`{character}` cannot stand in a name", span, label=f"write `{text[: at - 1]}{instead}`")
 
 
@@ -165,8 +180,16 @@ def _match_brackets(result: Tokens, errors: Diagnostics) -> list[str]:
         if opener:
             errors.add("E0002", f"`{at.text}` is never closed", span, label=f"`{CLOSING[at.text]}` is missing")
         else:
+            result.edits[at.start] = (at.start, at.end, "")
             errors.add("E0001", f"`{at.text}` closes nothing", span, label="no bracket is open here")
+    if len(faults) > MANY:
+        errors.raise_if_any(ParseFailed)
     return innermost
+
+
+def _too_deep(source: Source, token: Token) -> ParseFailed:
+    message = f"brackets are nested deeper than {tree.DEEPEST} levels"
+    return ParseFailed("E0004", message, Span(source, token.start, token.end), label="one of too many")
 
 
 def _bracket_pass(result: Tokens, starts: frozenset[str]) -> tuple[list[str], list[tuple[bool, Token]]]:
@@ -178,10 +201,13 @@ def _bracket_pass(result: Tokens, starts: frozenset[str]) -> tuple[list[str], li
     kept: list[Token] = []
     braces = 0
     for i, token in enumerate(tokens):
+        if len(faults) > MANY or len(stack) > tree.DEEPEST:
+            break
         kind = token.kind
         if starts and kind == "NAME" and token.text in starts and i > 0 and "\n" in tokens[i - 1].text:
             while stack and stack[-1].kind != "{":
                 faults.append((True, stack.pop()))
+            innermost[-1] = stack[-1].kind if stack else ""  # the newline before it ends a statement after all
         if kind in CLOSING.values():
             opener = next((o for o in reversed(stack) if CLOSING[o.kind] == kind), None)
             if opener is None:
@@ -190,6 +216,7 @@ def _bracket_pass(result: Tokens, starts: frozenset[str]) -> tuple[list[str], li
                     continue  # left out, so that what follows can be read
             else:
                 while stack[-1] is not opener:
+                    braces -= stack[-1].kind == "{"
                     faults.append((True, stack.pop()))
                 stack.pop()
                 braces -= kind == "}"
@@ -198,14 +225,10 @@ def _bracket_pass(result: Tokens, starts: frozenset[str]) -> tuple[list[str], li
         if kind in CLOSING:
             stack.append(token)
             braces += kind == "{"
-            if len(stack) > tree.DEEPEST:
-                raise ParseFailed(
-                    "E0004",
-                    f"brackets are nested deeper than {tree.DEEPEST} levels",
-                    Span(result.source, token.start, token.end),
-                    label=f"level {tree.DEEPEST + 1}",
-                )
+            if len(stack) > tree.DEEPEST and starts:
+                raise _too_deep(result.source, token)
     faults += [(True, o) for o in stack]
+    innermost[-1:] = [""]  # the end of the text ends the last statement, whatever is open
     if starts or not faults:
         result.tokens = kept
     return innermost, sorted(faults, key=lambda f: f[1].start)
@@ -217,7 +240,7 @@ def _drop_separators(result: Tokens, innermost: list[str]) -> list[Token]:
     for token, inside in zip(result.tokens, innermost, strict=True):
         if token.kind == "_SEP" and (inside in ("(", "[") or (kept and kept[-1].kind == "_SEP")):
             if inside in ("(", "[") and token.text == ";":
-                kept.append(token)  # a `;` there is an error for the parser to tell
+                kept.append(replace(token, kind=";"))  # fits nowhere: the parser tells
             continue
         kept.append(token)
     return kept

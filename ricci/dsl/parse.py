@@ -6,15 +6,13 @@ next statement. The automaton is the LALR(1) table of grammar.lark; words become
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ricci.dsl import reductions, syntax_errors, table, tree
-from ricci.dsl.lexer import LARGEST, MANY, Token, Tokens, tokenize
+from ricci.dsl.lexer import CONTINUES, LARGEST, MANY, Token, Tokens, tokenize
 from ricci.errors import Diagnostics, ParseFailed, Source, Span
 
-# A newline behind one of these does not end the statement.
-CONTINUES = frozenset(["+", "-", "*", "/", "^", "**", "CMP", "=", ",", ":", "..", "->", "<->", "and", "or", "not", "then", "else", "if"])
 TALLEST = 20 * tree.DEEPEST  # entries of the parser's stack: reached only by chains like `- - - x`, `a^b^c`, `if ... else if ...`
 
 
@@ -23,6 +21,7 @@ def parse(source: Source) -> tree.File:
     errors = Diagnostics()
     tokens = tokenize(source, errors)
     statements = _Parser(tokens, errors).run()
+    syntax_errors.offer_edits(tokens, errors)
     errors.raise_if_any(ParseFailed)
     span = Span(source, 0, len(source.text))
     return tree.File(statements, tuple(tokens.comments), source, span=span)
@@ -77,7 +76,7 @@ class _Parser:
                 continue
             if previous in ("_SEP", "{") and token.kind != "}" and self.table.advance(self.states, "_SEP"):
                 self.marks[token.braces] = (i, self.states[:], self.entries[:])
-            kind = self.kind(token)
+            kind = self.table.kind(self.states[-1], token)
             if self.feed(kind, token):
                 i, previous = i + 1, kind
             else:
@@ -87,16 +86,11 @@ class _Parser:
                     return ()
         end = Token("$END", "", len(self.source.text), len(self.source.text))
         if not self.feed("$END", end):
-            self.recover(len(self.tokens) - 1)
+            if not self.broken:
+                self.recover(len(self.tokens) - 1)
             return ()
         statements: tuple[tree.Statement, ...] = self.entries[-1].value
         return statements
-
-    def kind(self, token: Token) -> str:
-        """A word is a keyword where the grammar has that keyword, and a name elsewhere."""
-        if token.kind == "NAME" and token.text in self.table.actions[self.states[-1]]:
-            return token.text
-        return token.kind
 
     def feed(self, kind: str, token: Token) -> bool:
         """Reduces and shifts; False, with the stack reduced in part, when the token does not fit."""
@@ -176,7 +170,18 @@ class _Parser:
         for d in [d for d in self.marks if d > depth]:
             del self.marks[d]
         situation = syntax_errors.Situation(self.source, self.tokens, first, i, states)
-        end = self.tokens[situation.after - 1].end
-        if not any(self.tokens[first].start <= place <= end for place in self.broken):
-            self.errors.errors.append(syntax_errors.diagnose(situation))
-        return situation.after
+        start, end = situation.bounds
+        if any(start <= place <= end for place in self.broken):
+            self.offer_closing(situation)
+            return situation.after
+        diagnostic, after = syntax_errors.diagnose(situation)
+        self.errors.errors.append(diagnostic)
+        return after
+
+    def offer_closing(self, situation: syntax_errors.Situation) -> None:
+        """Adds the remedy to the message about a bracket of this statement that is not closed."""
+        start, end = situation.bounds
+        for i, diagnostic in enumerate(self.errors.errors):
+            span = diagnostic.span
+            if diagnostic.code == "E0002" and span and start <= span.start <= end:
+                self.errors.errors[i] = replace(diagnostic, help=syntax_errors.close(situation, span.start))

@@ -166,11 +166,21 @@ def _range(p: Parts) -> tree.Range:
 
 
 def _call(p: Parts) -> tree.Call:
-    return tree.Call(p.take(), p.arguments_or_none(), span=p.span)
+    function = p.take()
+    if isinstance(function, tree.Number):
+        rest = p.span.source.text[function.span.end : p.span.end].lstrip()
+        p.errors.add("E0001", "a number cannot be called", function.span, label=f"a product is written `{function.span.text}*{rest}`")
+    elif isinstance(function, tree.String | tree.Tuple | tree.List):
+        p.errors.add("E0001", "this cannot be called", function.span, label="a function or a field stands before `(`")
+    return tree.Call(function, p.arguments_or_none(), span=p.span)
 
 
 def _index(p: Parts) -> tree.Index:
-    return tree.Index(p.take(), p.items_or_none(), span=p.span)
+    base = p.take()
+    if isinstance(base, tree.Number | tree.String):
+        message = "a number has one unit and no index" if isinstance(base, tree.Number) else "a text has no index"
+        p.errors.add("E0001", message, Span(p.span.source, base.span.end, p.span.end))
+    return tree.Index(base, p.items_or_none(), span=p.span)
 
 
 def _attr(p: Parts) -> tree.Attr:
@@ -377,10 +387,7 @@ def _network(p: Parts) -> tree.NetworkDeclaration:
 def _layer(p: Parts) -> tree.LayerDefinition:
     p.take()
     name, inputs = p.take(), p.arguments_or_none()
-    arrow = p.take()
-    if arrow.kind != "->":
-        span = Span(p.span.source, arrow.start, arrow.end)
-        p.errors.add("E0001", "a layer maps one way", span, label="write `->`")
+    p.accept("->")
     return tree.LayerDefinition(name, inputs, p.many(), p.block(), span=p.span)
 
 

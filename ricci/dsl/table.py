@@ -12,7 +12,10 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ricci.dsl.lexer import Token
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 STORED = Path(__file__).with_name("grammar.json")
@@ -57,6 +60,10 @@ class Table:
             stack.append(self.gotos[stack[-1]][rule.origin])
             if terminal == "$END" and stack[-1] == self.end:
                 return stack
+
+    def kind(self, state: int, token: Token) -> str:
+        """A word is a keyword where the grammar has that keyword, and a name elsewhere."""
+        return token.text if token.kind == "NAME" and token.text in self.actions[state] else token.kind
 
     @property
     def literals(self) -> frozenset[str]:

@@ -32,8 +32,6 @@ NUMBER: Powers = ()
 
 LARGEST_FACTOR = 300  # decimal digits of a factor, and of a value in SI units
 
-BASE = ("m", "kg", "s", "A", "K", "mol", "cd", "bit")
-
 PREFIXES = {
     "Q": 30, "R": 27, "Y": 24, "Z": 21, "E": 18, "P": 15, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1,
     "d": -1, "c": -2, "m": -3, "u": -6, "μ": -6, "n": -9, "p": -12, "f": -15, "a": -18, "z": -21, "y": -24, "r": -27, "q": -30,
