@@ -1,0 +1,180 @@
+"""The optimizer's way: terms -> alternatives (planners, rules) -> extraction -> terms, verified and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ricci import cost
+from ricci.cost import Price, Sizes
+from ricci.dsl.program import Program
+from ricci.dsl.show import show_term
+from ricci.dsl.term import Function, Term, walk
+from ricci.egraph.explain import Considered, FunctionReport, Report, Step
+from ricci.egraph.extract import Effort, Extraction, extract
+from ricci.egraph.planners import collecting, factoring, sharing
+from ricci.egraph.pricing import UNITS, NodePrice
+from ricci.egraph.space import Node, Space
+from ricci.egraph.terms import Loader, Reader, new_space
+from ricci.egraph.verify import mismatch
+from ricci.errors import Diagnostic
+from ricci.machine import DEFAULT, Machine
+
+SHOWN = 400  # characters of a term in a report
+
+
+@dataclass(frozen=True)
+class Level:
+    """Bounds of one optimization. All are counts: the result does not depend on the speed of the machine."""
+
+    rounds: int
+    nodes: int
+    proposals: int
+    effort: Effort
+
+
+LEVELS = {
+    2: Level(rounds=2, nodes=3_000, proposals=400, effort=Effort()),
+    3: Level(
+        rounds=4,
+        nodes=20_000,
+        proposals=4_000,
+        effort=Effort(steps=1_000_000, kicks=512, compiled_steps=300_000_000, compiled_kicks=40_000),
+    ),
+}
+
+
+def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT) -> tuple[Program, Report]:
+    """A program whose functions give the same values in exact arithmetic and cost no more, and what was done.
+
+    Level 0 returns the program itself, 1 its normal form, 2 optimizes, 3 searches longer.
+    """
+    report = Report(level)
+    if level <= 0:
+        return program, report
+    functions = {}
+    for name, function in program.functions.items():
+        functions[name], own = optimize_function(function, level, machine, program.sizes)
+        if own is not None:
+            own.name = name
+            own.origins = tuple(dict.fromkeys(program.origins[t] for t in function.roots if t in program.origins))
+            report.functions.append(own)
+    return replace(program, functions=functions), report
+
+
+def optimize_function(
+    function: Function, level: int = 2, machine: Machine = DEFAULT, sizes: dict[str, int] | None = None
+) -> tuple[Function, FunctionReport | None]:
+    """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves)."""
+    if level <= 1 or all(not t.args for t in walk(function.roots)):
+        return function, None
+    run = Optimization(function.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {})
+    roots = run.result()
+    results = tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))
+    report = run.report(function.name, [name for name, _ in function.results])
+    return Function(function.name, function.params, results), report
+
+
+class Optimization:
+    """Terms that are computed together, optimized under one price."""
+
+    def __init__(self, roots: Sequence[Term], level: Level, price: Price, sizes: dict[str, int]) -> None:
+        self.before = list(roots)
+        self.after = list(roots)
+        self.level, self.price, self.known = level, price, sizes
+        self.sizes = Sizes(sizes, price.machine.nominal_size)
+        self.steps: list[Step] = []
+        self.extraction: Extraction | None = None
+        self.diagnostics: list[Diagnostic] = []
+        self.space: Space = new_space()
+        self.loader = Loader(self.space)
+        self.seeds: dict[str, list[tuple[int, Node]]] = {}
+
+    def result(self) -> list[Term]:
+        """The cheapest equal terms found; the given ones where nothing is cheaper or a check fails."""
+        refs = self._load("source", self.before)
+        self._plan()
+        found = self._choose(refs)
+        if self._cost(found) >= self._cost(self.before):
+            return self.after
+        wrong = mismatch(self.before, found, self.known)
+        if wrong is not None:
+            self.diagnostics.append(
+                Diagnostic("W0901", "an optimized function does not give the values of its source; the source is used", notes=(wrong,))
+            )
+            return self.after
+        self.after = found
+        return found
+
+    def _cost(self, terms: Sequence[Term]) -> float:
+        return cost.cost(terms, self.price.kind, self.price.machine, self.known)
+
+    def _load(self, name: str, roots: Sequence[Term]) -> list[int]:
+        self.space.trace = []
+        refs = self.loader.load(roots)
+        self.seeds[name] = self.space.trace
+        self.space.trace = None
+        return refs
+
+    def _plan(self) -> None:
+        """Rounds of planners until nothing new appears or the bound on nodes is reached."""
+        space, limit = self.space, self.level.proposals
+        for _ in range(self.level.rounds):
+            size = space.size()
+            self._step("sums", "coefficients collected from outer loops", collecting.collect(space, space.classes(), limit))
+            self._step("products", "common sub-products", sharing.share_products(space, space.classes(), limit))
+            self._step("sums", "common factors pulled out", factoring.factor_sums(space, space.classes(), 6, limit))
+            space.rebuild()
+            self._step("sums", "common sub-sums", sharing.share_sums(space, space.classes(), limit))
+            self._step("sums", "equal coefficients factored", factoring.group_coefficients(space, space.classes()))
+            space.rebuild()
+            if space.size() == size or space.size() > self.level.nodes:
+                break
+        self._step("products", "powers by repeated squaring", sharing.split_powers(space))
+        space.rebuild()
+
+    def _step(self, phase: str, name: str, count: int) -> None:
+        if count:
+            self.steps.append(Step(phase, name, count))
+
+    def _choose(self, refs: Sequence[int]) -> list[Term]:
+        roots = [self.space.find(r) for r in refs]
+        unit = max(self._cost(self.before), 1e-12) / UNITS
+        price = NodePrice(self.space, self.price, self.sizes, unit)
+        self.extraction = extract(self.space, roots, price, self.seeds, self.level.effort)
+        return Reader(self.space, self.extraction.choice, self.loader.templates).read(roots, self.before)
+
+    def report(self, name: str, names: Sequence[str]) -> FunctionReport:
+        def text(terms: Sequence[Term]) -> dict[str, str]:
+            return {n: _shortened(show_term(t)) for n, t in zip(names, terms, strict=True)}
+
+        report = FunctionReport(
+            name,
+            self._cost(self.before),
+            self._cost(self.after),
+            cost.operations(self.before, self.known, self.price.machine),
+            cost.operations(self.after, self.known, self.price.machine),
+            {n: (self._cost([a]), self._cost([b])) for n, a, b in zip(names, self.before, self.after, strict=True)},
+            _merged(self.steps),
+            before_text=text(self.before),
+            after_text=text(self.after),
+            diagnostics=self.diagnostics,
+        )
+        if self.extraction is not None:
+            source = self.extraction.seeds.get("source", UNITS)
+            report.considered = [Considered(n, c / max(source, 1)) for n, c in sorted(self.extraction.seeds.items(), key=lambda x: x[1])]
+            report.considered.append(Considered("searched", self.extraction.cost / max(source, 1)))
+            report.chosen = self.extraction.start
+            report.budget = {"nodes": self.extraction.nodes, "search steps": self.extraction.steps}
+        return report
+
+
+def _merged(steps: Sequence[Step]) -> list[Step]:
+    counts: dict[tuple[str, str], int] = {}
+    for step in steps:
+        counts[step.phase, step.name] = counts.get((step.phase, step.name), 0) + step.count
+    return [Step(phase, name, count) for (phase, name), count in counts.items()]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 4] + " ..."

@@ -1,0 +1,86 @@
+"""Prices of nodes of a space as integers: `cost.Price` applied to classes instead of terms."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ricci.cost import Axes, Price, Sizes
+from ricci.dsl.ops.contract import Contraction
+from ricci.dsl.ops.functions import SCALARS
+from ricci.dsl.ops.reindex import Pull
+from ricci.egraph.space import Node, Space
+
+UNITS = 10**12  # integer units that the source's cost is worth
+CEILING = 1 << 52  # one node never costs more: totals stay inside 64 bits
+STORED_ANYWAY = frozenset({"leaf", "contract", "reduce"})
+NOTHING = frozenset({"leaf", "expand", "group"})
+
+
+class NodePrice:
+    """cost(class, node) for the extractor. `unit` is the cost of one integer unit; classes' extents are looked up once."""
+
+    def __init__(self, space: Space, price: Price, sizes: Sizes, unit: float) -> None:
+        self.space, self.price, self.sizes, self.unit = space, price, sizes, unit
+        self._axes: dict[frozenset[Any], Axes] = {}
+
+    def extents(self, c: int) -> Axes:
+        axes: frozenset[Any] = self.space.axes[c]
+        found = self._axes.get(axes)
+        if found is None:
+            found = self._axes[axes] = frozenset((name, self.sizes.extent(size)) for name, size in axes)
+        return found
+
+    def points(self, c: int) -> float:
+        return float(prod(n for _, n in self.extents(c)))
+
+    def child(self, ref: int) -> int:
+        return self.space.find(ref) >> 1
+
+    def __call__(self, c: int, node: Node) -> int | None:
+        return min(round(self.exact(c, node) / self.unit), CEILING)
+
+    def exact(self, c: int, node: Node) -> float:
+        """Cost of computing class c by the node, children given."""
+        op = node.op
+        if op == "leaf":
+            return self.price.leaf(self.points(c)) if node.payload is not None and self.space.axes[c] else 0.0
+        if op in NOTHING:
+            return 0.0
+        if op == "scale":
+            return 0.0 if self.child(node.children[0]) == self.space.one >> 1 else self.price.scale(self.points(c))
+        if op == "sum":
+            scaled = sum(abs(self.space.split(r)[0]) != 1 for r in node.children)
+            return self.price.sum(len(node.children), scaled, self.points(c))
+        if op == "power":
+            assert isinstance(node.payload, int)
+            return self.price.power(node.payload, self.points(c))
+        if op == "product":
+            return self.price.product([self.extents(self.child(r)) for r in node.children])
+        return self._other(c, node)
+
+    def _other(self, c: int, node: Node) -> float:
+        op, payload = node.op, node.payload
+        if op == "stored":
+            below = self.child(node.children[0])
+            return 0.0 if any(n.op in STORED_ANYWAY or isinstance(n.payload, tuple) for n in self.space.nodes[below]) else self.price.store(self.points(c))
+        if op == "reindex":
+            assert isinstance(payload, Pull)
+            return self.price.load(self.points(c), len(payload.guards))
+        if op == "contract":
+            return self._contraction(c, node)
+        if op == "reduce":
+            return self.price.reduction(self.points(self.child(node.children[0])), self.points(c))
+        if op in SCALARS:
+            return self.price.function(op, self.points(c))
+        if op in ("cast", "proj"):
+            return 0.0
+        return 0.0 if isinstance(payload, tuple) and payload and payload[0] in ("cast", "proj") else self.price.other(self.points(c))
+
+    def _contraction(self, c: int, node: Node) -> float:
+        payload = node.payload
+        assert isinstance(payload, Contraction)
+        extents = {name: n for name, n in self.extents(c)}
+        extents.update({f"{i}": self.sizes.extent(size) for i, size in enumerate(payload.bound)})
+        factors = [frozenset(str(label) for _, label in access) for access in payload.accesses]
+        return self.price.contraction(factors, extents, frozenset(name for name, _ in self.extents(c)))

@@ -1,0 +1,577 @@
+"""`Space`: the classes of equal expressions that extraction chooses from, with sums, products and signs kept in normal form.
+
+An e-graph without patterns. A class is an integer; a reference is `2 * class + 1` for the negative of the class's value and
+`2 * class` for the value itself, so that a sign costs nothing and `a - b`, `b - a` are one class. Constructors return a reference:
+they put a node *as given* into the class of its normal form (sums flattened, like terms collected, rational content and
+sign pulled out; products flattened, powers collected, rational factors pulled out). Two nodes that are equal by
+commutativity, associativity or collecting alone are therefore always in one class, however they were nested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from math import gcd, lcm
+from typing import NamedTuple
+
+ONE_KEY = ("const", Fraction(1))
+FORM_LIMIT = 400  # a flattened sum or product with more members than this is an atom of what contains it
+POLYNOMIAL_LIMIT = 64  # monomials of an expanded polynomial that serves as a key
+
+Axes = frozenset[str]
+SCALAR: Axes = frozenset()
+Form = dict[int, Fraction]  # class -> coefficient
+Powers = dict[int, int]  # class -> exponent > 0
+Polynomial = dict[tuple[tuple[int, int], ...], Fraction]
+
+
+class Node(NamedTuple):
+    """One way to compute a class. `children` are references; operators:
+
+    leaf      payload a key: nothing to compute
+    scale     payload q > 0, q != 1: q * child
+    sum       children added, signs in the references
+    power     payload k >= 2: child ** k
+    product   children multiplied
+    any other operator: payload is its own, positions of children matter
+    """
+
+    op: str
+    payload: Hashable
+    children: tuple[int, ...]
+
+
+class Space:
+    """Classes, their nodes, and the constructors. All orders are orders of insertion: the same in every process."""
+
+    def __init__(self, odd: Iterable[str] = ("recip",), even: Iterable[str] = ()) -> None:
+        self.up: list[int] = []
+        self.nodes: list[dict[Node, int]] = []  # node -> sign: value of the class = sign * value of the node
+        self.table: dict[Node, int] = {}
+        self.users: list[list[Node]] = []
+        self.axes: list[Axes] = []
+        self.forms: dict[int, Form] = {}
+        self.powers: dict[int, Powers] = {}
+        self.scales: dict[int, tuple[Fraction, int]] = {}
+        self.polynomials: dict[int, Polynomial] = {}
+        self.by_polynomial: dict[tuple[tuple[tuple[tuple[int, int], ...], Fraction], ...], int] = {}
+        self.odd, self.even = frozenset(odd), frozenset(even)
+        self.trace: list[tuple[int, Node]] | None = None
+        self._dirty: list[int] = []
+        self.one = self.leaf(ONE_KEY)
+        self.zero = self.leaf(("const", Fraction(0)))
+
+    # classes
+
+    def find(self, ref: int) -> int:
+        """The canonical reference of an equal value."""
+        up = self.up
+        sign, c = ref & 1, ref >> 1
+        while up[c] >> 1 != c:
+            parent = up[c]
+            grand = up[parent >> 1]
+            if grand >> 1 != parent >> 1:
+                up[c] = grand ^ (parent & 1)
+            sign ^= up[c] & 1
+            c = up[c] >> 1
+        return 2 * c + sign
+
+    def classes(self) -> list[int]:
+        """Canonical classes, oldest first."""
+        return [c for c in range(len(self.up)) if self.up[c] >> 1 == c]
+
+    def size(self) -> int:
+        """Number of nodes."""
+        return len(self.table)
+
+    def _fresh(self, axes: Axes) -> int:
+        c = len(self.up)
+        self.up.append(2 * c)
+        self.nodes.append({})
+        self.users.append([])
+        self.axes.append(axes)
+        return c
+
+    def put(self, node: Node, ref: int | None = None, axes: Axes | None = None) -> int:
+        """State that `ref` has the value of `node` (a new class for None); returns the class's reference to it."""
+        found = self.table.get(node)
+        if found is not None:
+            found = self.find(found)
+            if ref is not None and self.find(ref) != found:
+                self.union(ref, found)
+                found = self.find(found)
+        else:
+            if ref is None:
+                ref = 2 * self._fresh(self._axes_of(node) if axes is None else axes)
+            found = self.find(ref)
+            self.table[node] = found
+            self.nodes[found >> 1][node] = found & 1
+            for child in dict.fromkeys(r >> 1 for r in node.children):
+                self.users[child].append(node)
+        return found
+
+    def _note(self, node: Node, ref: int) -> int:
+        """`put`, and remember the node as the one that the source wrote."""
+        out = self.put(node, ref)
+        if self.trace is not None:
+            self.trace.append((out >> 1, node))
+        return out
+
+    def _axes_of(self, node: Node) -> Axes:
+        out: Axes = SCALAR
+        for r in node.children:
+            more = self.axes[self.find(r) >> 1]
+            if not more <= out:
+                out |= more
+        return out
+
+    def union(self, a: int, b: int) -> None:
+        """State that two references have equal values; call `rebuild` before reading."""
+        a, b = self.find(a), self.find(b)
+        if a == b:
+            return
+        if a >> 1 == b >> 1:
+            raise ContradictionError(f"class {a >> 1} equals its own negative")
+        if a >> 1 > b >> 1:
+            a, b = b, a
+        keep, gone = a >> 1, b >> 1
+        for first, second in ((keep, gone), (gone, keep)):
+            if 2 * first == self.find(self.one) & ~1 and 2 * second == self.find(self.zero) & ~1:
+                raise ContradictionError("one equals zero")
+        sign = (a ^ b) & 1
+        self.up[gone] = 2 * keep + sign
+        for node, s in self.nodes[gone].items():
+            self.nodes[keep].setdefault(node, s ^ sign)
+        self.nodes[gone] = {}
+        self._merge_facts(keep, gone, sign)
+        self.users[keep].extend(self.users[gone])
+        self._dirty.append(keep)
+
+    def _merge_facts(self, keep: int, gone: int, sign: int) -> None:
+        form = self.forms.pop(gone, None)
+        if form is not None and keep not in self.forms:
+            self.forms[keep] = {c: -q for c, q in form.items()} if sign else form
+        powers = self.powers.pop(gone, None)
+        if powers is not None and not sign:
+            self.powers.setdefault(keep, powers)
+        scale = self.scales.pop(gone, None)
+        if scale is not None:
+            self._is_multiple(keep, scale[0], scale[1] ^ sign)
+        self.polynomials.pop(gone, None)
+
+    def rebuild(self) -> None:
+        """Restore normal forms and congruence after unions."""
+        while self._dirty:
+            keep = self.find(2 * self._dirty.pop()) >> 1
+            users, self.users[keep] = self.users[keep], []
+            for node in dict.fromkeys(users):
+                ref = self.table.get(node)
+                if ref is None:
+                    continue
+                ref = self.find(ref)
+                fresh, flip = self._renewed(node)
+                if fresh is not None and fresh == node:
+                    self.users[keep].append(node)
+                    continue
+                del self.table[node]
+                self.nodes[ref >> 1].pop(node, None)
+                again = self._make(node) if fresh is None else self.put(fresh, ref ^ flip) ^ flip
+                if self.find(again) != self.find(ref):
+                    self.union(again, ref)
+
+    def _renewed(self, node: Node) -> tuple[Node | None, int]:
+        """The node with canonical children and the sign that came out of it; None where its normal form changed."""
+        children = [self.find(r) for r in node.children]
+        if node.op == "sum":
+            if len({r >> 1 for r in children}) < len(children) or any(r >> 1 == self.zero >> 1 for r in children):
+                return None, 0
+            children.sort(key=lambda r: r >> 1)
+            flip = children[0] & 1
+            return Node("sum", None, tuple(r ^ flip for r in children)), flip
+        if node.op == "product":
+            flip = sum(r & 1 for r in children) & 1
+            children = sorted(r & ~1 for r in children)
+            if len(set(children)) < len(children) or children[0] in (self.one, self.zero):
+                return None, 0
+            return Node("product", None, tuple(children)), flip
+        if node.op in ("scale", "power") or node.op in self.odd or node.op in self.even:
+            return (None, 0) if tuple(children) != node.children else (node, 0)
+        return Node(node.op, node.payload, tuple(children)), 0
+
+    def current(self, node: Node) -> Node | None:
+        """The node as it is written after unions; None where its normal form is another node."""
+        return self._renewed(node)[0]
+
+    def _make(self, node: Node) -> int:
+        """The node's value through its constructor."""
+        if node.op == "sum":
+            return self.sum([(Fraction(1), r) for r in node.children])
+        if node.op == "product":
+            return self.product([(r, 1) for r in node.children])
+        if node.op == "scale":
+            assert isinstance(node.payload, Fraction)
+            return self.scale(node.payload, node.children[0])
+        if node.op == "power":
+            assert isinstance(node.payload, int)
+            return self.product([(node.children[0], node.payload)])
+        return self.apply(node.op, node.children, node.payload)
+
+    # constructors
+
+    def leaf(self, key: Hashable, axes: Axes = SCALAR) -> int:
+        """A value that is given: symbol, number, index."""
+        node = Node("leaf", key, ())
+        return self._note(node, self.put(node, None, axes))
+
+    def number(self, q: Fraction | int) -> int:
+        return self.scale(Fraction(q), self.one)
+
+    def split(self, ref: int) -> tuple[Fraction, int]:
+        """(q, base) with value = q * base, base not a multiple of anything and positive."""
+        ref = self.find(ref)
+        q = Fraction(-1 if ref & 1 else 1)
+        while (scale := self.scales.get(ref >> 1)) is not None:
+            ref = self.find(scale[1])
+            q *= -scale[0] if ref & 1 else scale[0]
+        return q, ref & ~1
+
+    def _is_multiple(self, c: int, q: Fraction, base: int) -> None:
+        """Class c = q * base. The base is always the older class, so that following bases ends."""
+        base = self.find(base)
+        if base >> 1 < c:
+            self.scales.setdefault(c, (q, base))
+        elif base >> 1 > c:
+            self.scales.setdefault(base >> 1, (1 / q, 2 * c + (base & 1)))
+
+    def scale(self, q: Fraction, ref: int) -> int:
+        """q * value."""
+        inner, base = self.split(ref)
+        as_given = self.find(ref)
+        q_total = q * inner
+        if q_total == 0 or base == self.find(self.zero):
+            return self.expand(self.zero, self.axes[base >> 1])
+        negative = int(q_total < 0)
+        size = abs(q_total)
+        if size == 1:
+            return base ^ negative
+        node = Node("scale", size, (base,))
+        out = self.put(node)
+        self._is_multiple(out >> 1, size, base ^ (out & 1))
+        if abs(inner) != 1 and abs(q) != 1 and base != self.one:
+            self._note(Node("scale", abs(q), (as_given & ~1,)), out ^ negative ^ (as_given & 1) ^ int(q < 0))
+        elif abs(inner) == 1 or base == self.one:
+            self._note(node, out)
+        return self.find(out) ^ negative
+
+    def expand(self, ref: int, axes: Axes) -> int:
+        """The value repeated over axes that it lacks."""
+        if axes <= self.axes[self.find(ref) >> 1]:
+            return self.find(ref)
+        key = tuple(sorted(axes | self.axes[self.find(ref) >> 1]))
+        q, base = self.split(ref)
+        return self.scale(q, self.put(Node("expand", key, (base,)), None, frozenset(key)))
+
+    def sum(self, parts: Sequence[tuple[Fraction, int]]) -> int:
+        """Sum of q_i * value_i."""
+        axes: Axes = SCALAR
+        merged: Form = {}
+        for q, ref in parts:
+            inner, base = self.split(ref)
+            axes |= self.axes[base >> 1]
+            if base != self.find(self.zero):
+                merged[base >> 1] = merged.get(base >> 1, Fraction(0)) + q * inner
+        merged = {c: q for c, q in merged.items() if q}
+        out = self._sum_of(merged, flatten=True)
+        if len(merged) > 1 and len(parts) == len(merged):
+            given = [self.scale(q, ref) for q, ref in parts]
+            order = sorted(given, key=lambda r: r >> 1)
+            flip = order[0] & 1
+            if len({r >> 1 for r in order}) == len(order):
+                self._note(Node("sum", None, tuple(r ^ flip for r in order)), out ^ flip)
+        elif len(merged) > 1:
+            self._note_any(out)
+        return self.expand(out, axes)
+
+    def _note_any(self, ref: int) -> None:
+        """Remember how a normal form is computed that the source wrote in a longer way."""
+        if self.trace is None:
+            return
+        q, base = self.split(ref)
+        nodes = self.nodes[base >> 1]
+        node = next((n for n in nodes if n.op in ("sum", "product", "power")), None)
+        if node is not None:
+            for r in node.children:
+                if self.split(r)[0] not in (1, -1):
+                    self.scale(*self.split(r))
+            self._note(node, base ^ nodes[node])
+        if abs(q) != 1:
+            self.scale(q, base)
+
+    def _sum_of(self, merged: Form, flatten: bool) -> int:
+        """Class of a sum whose members are not multiples of anything; its flattened form is the class's key."""
+        if not merged:
+            return self.zero
+        if len(merged) == 1:
+            ((c, q),) = merged.items()
+            return self.scale(q, 2 * c)
+        trace, self.trace = self.trace, None
+        out = self._sum_of_several(merged, flatten)
+        self.trace = trace
+        return out
+
+    def _sum_of_several(self, merged: Form, flatten: bool) -> int:
+        content = _content(merged.values())
+        order = sorted(merged)
+        if merged[order[0]] < 0:
+            content = -content
+        members = {c: merged[c] / content for c in order}
+        node = Node("sum", None, tuple(sorted((self.scale(q, 2 * c) for c, q in members.items()), key=lambda r: r >> 1)))
+        flip = node.children[0] & 1
+        node = Node("sum", None, tuple(r ^ flip for r in node.children))
+        flat = self._flattened(members) if flatten else None
+        if flat is None:
+            out = self.put(node) ^ flip
+            if out & 1 == 0:
+                self.forms.setdefault(out >> 1, members)
+            else:
+                self.forms.setdefault(out >> 1, {c: -q for c, q in members.items()})
+            out = self._join_polynomial(out, members)
+        else:
+            out = self._sum_of(flat, flatten=False)
+            self.put(node, out ^ flip)
+        return self.scale(content, out)
+
+    def _flattened(self, members: Form) -> Form | None:
+        """Members with sums among them replaced by theirs; None if there are none (or too many)."""
+        nested = [c for c in members if c in self.forms and len(self.forms[c]) <= FORM_LIMIT]
+        if not nested or sum(len(self.forms[c]) for c in nested) + len(members) > FORM_LIMIT:
+            return None
+        flat: Form = {}
+        for c, q in members.items():
+            inner = self.forms.get(c) if c in nested else None
+            for d, p in (inner or {c: Fraction(1)}).items():
+                s, base = self.split(2 * d)
+                flat[base >> 1] = flat.get(base >> 1, Fraction(0)) + q * p * s
+        return {c: q for c, q in flat.items() if q}
+
+    def product(self, parts: Sequence[tuple[int, int]]) -> int:
+        """Product of value_i ** k_i, k_i >= 1. Numbers among them stand outside; multiples go outside in the normal form."""
+        number = Fraction(1)
+        axes: Axes = SCALAR
+        given: Powers = {}
+        for ref, k in parts:
+            q, base = self.split(ref)
+            axes |= self.axes[base >> 1]
+            if base == self.find(self.zero):
+                return self.expand(self.zero, self._axes_of(Node("", None, tuple(r for r, _ in parts))))
+            if base == self.find(self.one):
+                number *= q**k
+            else:
+                ref = self.find(ref)
+                number *= (-1) ** (ref & k & 1)
+                given[ref & ~1] = given.get(ref & ~1, 0) + k
+        return self.expand(self.scale(number, self._product_as_given(given)), axes)
+
+    def _product_as_given(self, given: Powers) -> int:
+        """Product of references, each to a power: a node of just these in the class of the normal form."""
+        q = Fraction(1)
+        merged: Powers = {}
+        for ref, k in given.items():
+            inner, base = self.split(ref)
+            q *= inner**k
+            merged[base >> 1] = merged.get(base >> 1, 0) + k
+        factors: dict[int, None] = {}
+        for ref, k in given.items():
+            factor = self.scale(self.split(ref)[0] ** k, self._power(self.split(ref)[1] >> 1, k))
+            if k > 1:
+                factor = self._note(Node("power", k, (self.find(ref),)), factor)
+            factors[factor] = None
+        out = self.scale_quietly(q, self._product_of(merged))
+        if len(factors) > 1 and len({r >> 1 for r in factors}) == len(given):
+            flip = sum(r & 1 for r in factors) & 1
+            self._note(Node("product", None, tuple(sorted(r & ~1 for r in factors))), out ^ flip)
+        elif len(factors) > 1:
+            self._note_any(out)
+        return self.find(out)
+
+    def scale_quietly(self, q: Fraction, ref: int) -> int:
+        """`scale` as part of a normal form, not as something that the source wrote."""
+        trace, self.trace = self.trace, None
+        out = self.scale(q, ref)
+        self.trace = trace
+        return out
+
+    def _product_of(self, merged: Powers) -> int:
+        """Class of a product of classes that are not multiples; its flattened powers are the class's key."""
+        if not merged:
+            return self.one
+        flat, sign = self._flat_powers(merged)
+        if sum(flat.values()) > FORM_LIMIT:
+            flat, sign = merged, 0
+        out = self._flat_product(flat) ^ sign
+        if merged != flat:
+            self._put_product([self._power(c, k) for c, k in sorted(merged.items())], out)
+        return self.find(out)
+
+    def _flat_powers(self, merged: Powers) -> tuple[Powers, int]:
+        """Powers with products among the bases replaced by theirs, and the sign that comes out."""
+        flat: Powers = {}
+        sign = 0
+        for c, k in merged.items():
+            for d, e in self.powers.get(c, {c: 1}).items():
+                ref = self.find(2 * d)
+                sign ^= ref & e * k & 1
+                flat[ref >> 1] = flat.get(ref >> 1, 0) + e * k
+        return dict(sorted(flat.items())), sign
+
+    def _put_product(self, children: Sequence[int], ref: int | None) -> int:
+        """The node of these factors in the class of `ref` (a new class for None)."""
+        if len(children) == 1 or len({r >> 1 for r in children}) < len(children):
+            return children[0] if ref is None else self.find(ref)
+        sign = sum(r & 1 for r in children) & 1
+        node = Node("product", None, tuple(sorted(r & ~1 for r in children)))
+        return self.put(node, None if ref is None else ref ^ sign) ^ sign
+
+    def _flat_product(self, flat: Powers) -> int:
+        out = self._put_product([self._power_of_atom(c, k) for c, k in flat.items()], None)
+        if len(flat) > 1 and not out & 1:
+            self.powers.setdefault(out >> 1, flat)
+        return self._join_product(out, flat)
+
+    def _power_of_atom(self, c: int, k: int) -> int:
+        if k == 1:
+            return self.find(2 * c)
+        ref = self.find(2 * c)
+        out = self.put(Node("power", k, (ref & ~1,))) ^ (ref & k & 1)
+        if not out & 1:
+            self.powers.setdefault(out >> 1, {c: k})
+        return self._join_product(out, {c: k})
+
+    def _power(self, c: int, k: int) -> int:
+        flat = self.powers.get(c)
+        if k == 1 or flat is None:
+            return self._power_of_atom(c, k)
+        flat, sign = self._flat_powers({c: k})
+        return self.put(Node("power", k, (2 * c,)), self._flat_product(flat) ^ sign)
+
+    def apply(self, op: str, children: Sequence[int], payload: Hashable = None, axes: Axes | None = None) -> int:
+        """Any other operator. Signs pass through odd functions and vanish in even ones."""
+        refs = [self.find(r) for r in children]
+        sign = 0
+        if op == "recip":
+            return self._reciprocal(refs[0])
+        if op in self.odd:
+            sign = refs[0] & 1
+            refs[0] &= ~1
+        elif op in self.even:
+            refs[0] &= ~1
+        node = Node(op, payload, tuple(refs))
+        return self._note(node, self.put(node, None, axes)) ^ sign
+
+    def _reciprocal(self, ref: int) -> int:
+        """1 / value: over a product it is the product of reciprocals, over a multiple the multiple of the inverse."""
+        q, base = self.split(ref)
+        node = Node("recip", None, (self.find(ref) & ~1,))
+        if base == self.find(self.zero):
+            return self._note(node, self.put(node))
+        if base == self.find(self.one):
+            return self.number(1 / q)
+        trace, self.trace = self.trace, None
+        powers = self.powers.get(base >> 1)
+        inner = self._argument(base, "recip")
+        if inner is not None:
+            out = inner
+        elif powers is not None:
+            out = self.product([(self._reciprocal(2 * c), k) for c, k in powers.items()])
+        else:
+            out = self.put(Node("recip", None, (base,)))
+        out = self.scale(1 / q, out)
+        self.trace = trace
+        return self._note(node, out ^ (self.find(ref) & 1)) ^ (self.find(ref) & 1)
+
+    def _argument(self, ref: int, op: str) -> int | None:
+        for node in self.nodes[ref >> 1]:
+            if node.op == op:
+                return self.find(node.children[0]) ^ self.nodes[ref >> 1][node]
+        return None
+
+    # polynomials as keys
+
+    def polynomial(self, ref: int) -> Polynomial:
+        """The value as a polynomial in classes that are neither sums nor products, expanded where small."""
+        q, base = self.split(ref)
+        inner = self.polynomials.get(base >> 1)
+        if inner is None:
+            inner = {((base >> 1, 1),): Fraction(1)} if base != self.find(self.one) else {(): Fraction(1)}
+        return inner if q == 1 else {m: q * p for m, p in inner.items()}
+
+    def _join_polynomial(self, out: int, members: Form) -> int:
+        """Join the class with the class of an equal polynomial."""
+        if sum(len(self.polynomials.get(c, ())) or 1 for c in members) > POLYNOMIAL_LIMIT:
+            return out
+        total: Polynomial = {}
+        for c, q in members.items():
+            for m, p in self.polynomial(2 * c).items():
+                total[m] = total.get(m, Fraction(0)) + p * q
+        return self._join(out, {m: p for m, p in total.items() if p})
+
+    def _join_product(self, out: int, flat: Powers) -> int:
+        total: Polynomial = {(): Fraction(1)}
+        for c, k in flat.items():
+            factor = self.polynomial(2 * c)
+            for _ in range(k):
+                if len(factor) * len(total) > POLYNOMIAL_LIMIT or k > POLYNOMIAL_LIMIT:
+                    return out
+                total = multiply(total, factor)
+        return self._join(out, total)
+
+    def _join(self, out: int, polynomial: Polynomial) -> int:
+        if not polynomial or (out >> 1) in self.polynomials:
+            return out
+        if len(polynomial) == 1 and out >> 1 not in self.forms:
+            ((monomial, q),) = polynomial.items()
+            if q == 1:
+                self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
+                return out
+        items = sorted(polynomial.items())
+        content = _content(p for _, p in items)
+        if items[0][1] < 0:
+            content = -content
+        key = tuple((m, p / content) for m, p in items)
+        found = self.by_polynomial.get(key)
+        self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
+        if found is None:
+            if content in (1, -1):
+                self.by_polynomial[key] = out ^ int(content < 0)
+            return out
+        same = self.scale(content, found)
+        if self.find(same) != self.find(out) and self.axes[same >> 1] == self.axes[self.find(out) >> 1]:
+            self.union(same, out)
+        return self.find(out)
+
+
+class ContradictionError(Exception):
+    """Two values that cannot be equal were stated to be."""
+
+
+def _content(coefficients: Iterable[Fraction]) -> Fraction:
+    """Greatest rational that divides all coefficients to integers without common factor."""
+    numerator, denominator = 0, 1
+    for q in coefficients:
+        numerator = gcd(numerator, q.numerator)
+        denominator = lcm(denominator, q.denominator)
+    return Fraction(numerator, denominator)
+
+
+def multiply(a: Mapping[tuple[tuple[int, int], ...], Fraction], b: Mapping[tuple[tuple[int, int], ...], Fraction]) -> Polynomial:
+    """Product of two polynomials."""
+    out: Polynomial = {}
+    for m, p in a.items():
+        for n, q in b.items():
+            powers = dict(m)
+            for c, k in n:
+                powers[c] = powers.get(c, 0) + k
+            key = tuple(sorted(powers.items()))
+            out[key] = out.get(key, Fraction(0)) + p * q
+    return {m: p for m, p in out.items() if p}
+

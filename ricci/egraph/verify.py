@@ -1,0 +1,102 @@
+"""The chosen program against its input: both evaluated by the reference interpreter at random points of tiny sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ricci import cost
+from ricci.dsl.ops import const
+from ricci.dsl.ops.symbol import CONSTANTS, name_of
+from ricci.dsl.reference import evaluate
+from ricci.dsl.term import Term, subfunctions, symbols, walk
+from ricci.dsl.types import Dim, Kind, TupleType, Type
+
+POINTS = 3
+LARGEST = 2e9  # operations of one evaluation
+TOLERANCE = 1e-9
+
+
+def dims_of(roots: Sequence[Term]) -> dict[str, Dim]:
+    """Symbolic dims that occur in the types of terms, bodies of loops included."""
+    dims: dict[str, Dim] = {}
+    pending = list(roots)
+    seen: set[Term] = set()
+    while pending:
+        for term in walk(pending):
+            if term in seen:
+                continue
+            seen.add(term)
+            types = term.type.components if isinstance(term.type, TupleType) else (term.type,)
+            dims.update((d.name, d) for t in types for size in t.axes.values() for d in size.dims)
+        pending = [r for t in walk(pending) for f in subfunctions(t) for r in f.roots if r not in seen]
+    return dict(sorted(dims.items()))
+
+
+def tiny_sizes(roots: Sequence[Term], known: dict[str, int]) -> dict[str, int]:
+    """Small extents for dims, different where possible; a known size is an upper bound."""
+    out = {}
+    for i, (name, dim) in enumerate(dims_of(roots).items()):
+        wanted = max(dim.lower, 3 + i % 3)
+        out[name] = min(wanted, known[name]) if name in known else wanted
+    return out
+
+
+def random_value(type_: Type, sizes: dict[str, int], generator: Any) -> Any:
+    """An array of the type, axes in canonical order: reals of both signs away from 0, ints 0..2, truth values."""
+    import numpy as np
+
+    shape = tuple(size.evaluate(sizes) for size in type_.axes.values())
+    if type_.kind == Kind.BOOL:
+        return generator.random(shape) < 0.5
+    if type_.kind == Kind.INT:
+        return generator.integers(0, 3, shape)
+    magnitude = generator.uniform(0.3, 1.7, shape)
+    signed = magnitude * np.where(generator.random(shape) < 0.25, -1.0, 1.0)
+    if type_.kind == Kind.COMPLEX:
+        return signed + 1j * generator.uniform(-1.0, 1.0, shape)
+    return np.asarray(signed, const.DTYPES[type_.kind])
+
+
+def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int]) -> str | None:
+    """What differs between two lists of terms, or None if they agree at all points (to rounding)."""
+    import numpy as np
+
+    sizes = tiny_sizes(before, known)
+    work = max(cost.cost(terms, "ops", sizes=sizes) for terms in (before, after))
+    if work > LARGEST:
+        return None
+    points = POINTS if work < LARGEST / 100 else 1
+    inputs = {name_of(s): s.type for s in symbols([*before, *after]) if name_of(s) not in CONSTANTS and not name_of(s).startswith("#")}
+    for seed in range(points):
+        generator = np.random.default_rng(seed + 1)
+        values = {name: random_value(type_, sizes, generator) for name, type_ in sorted(inputs.items())}
+        if seed == 0:  # functions with a restricted domain see at least one point inside it
+            values = {name: np.abs(v) if np.asarray(v).dtype.kind == "f" else v for name, v in values.items()}
+        with np.errstate(all="ignore"):
+            pair = evaluate(before, values, sizes), evaluate(after, values, sizes)
+        for k, (a, b) in enumerate(zip(*pair, strict=True)):
+            worst = difference(a, b)
+            if worst > TOLERANCE:
+                return f"result {k} differs by {worst:.2e} (relative to its largest element) at random point {seed}"
+    return None
+
+
+def difference(a: Any, b: Any) -> float:
+    """Largest difference relative to the largest element; where both are not finite they agree."""
+    import numpy as np
+
+    if isinstance(a, tuple):
+        return max((difference(x, y) for x, y in zip(a, b, strict=True)), default=0.0)
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape:
+        return float("inf")
+    if a.dtype.kind not in "fc":
+        return 0.0 if np.array_equal(a, b) else float("inf")
+    finite = np.isfinite(a) & np.isfinite(b)
+    if (np.isfinite(a) & ~np.isfinite(b)).any():
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    scale = max(float(np.abs(a[finite]).max()), 1e-30)
+    return float(np.abs(a[finite] - b[finite]).max()) / scale
