@@ -10,13 +10,16 @@ Conventions, the same for every node:
 * What may be absent is `None` if it is one thing and `()` if it is a sequence (the grammar has no empty brackets that
   would mean something else than no brackets, except the call `f()` and `fn f() = ...`).
 * `a + b - c` is one `Sum` of three operands, `a*b/c` one `Product`, `a < b < c` one `Compare`, `a and b and c` one
-  `Logic`: chains of any length are flat, so a tree is at most `DEEPEST` levels deep and recursion over it is safe.
+  `Logic`: chains of any length are flat, so a tree is at most `DEEPEST` levels deep. A recursive function over it runs inside
+  `with tree.recursion():`, because several calls a level are more than Python allows by itself.
 * No names are resolved here: `dx(u)`, `u(x=0.5)` and `Layer(v)` are all `Call`s.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any
@@ -774,6 +777,17 @@ def walk(node: Node) -> Iterator[Node]:
         node = stack.pop()
         yield node
         stack.extend(reversed(list(children(node))))
+
+
+@contextmanager
+def recursion() -> Iterator[None]:
+    """Room on the stack for recursion over the deepest tree, up to forty calls a level."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 40 * DEEPEST + 1000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def same(a: Any, b: Any) -> bool:
