@@ -30,9 +30,11 @@ from ricci.lowering.schedule.plan import (
     Put,
     Rebind,
     Repeat,
+    Routine,
     Slot,
     Step,
     Swap,
+    Table,
     While,
     Window,
     steps_of,
@@ -54,6 +56,7 @@ class Signature:
     scalars: dict[Term, tuple[str, int]] = field(default_factory=dict)
     partial_rows: dict[str, int] = field(default_factory=lambda: {"part": 0, "ipart": 0, "zpart": 0})
     drivers: list[str] = field(default_factory=list)
+    routines: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass
@@ -187,6 +190,8 @@ class _Body:
                 self._window(step)
             elif isinstance(step, Put):
                 self._put(step)
+            elif isinstance(step, Routine):
+                self._routine(step)
 
     def _launch(self, step: Launch) -> None:
         kernel, emitted = self.writer.kernels[id(step)]
@@ -321,6 +326,23 @@ class _Body:
         self.line(f"    if not {self.scalar(step.condition)}:")
         self.line("        break")
         self.frame.lines += self._nested(step.body)
+
+    def _routine(self, step: Routine) -> None:
+        """Views of dense slots need no memory; one thread works."""
+        self.writer.signature.routines[step.function] = None
+        texts: list[str] = []
+        for a in step.arguments:
+            if isinstance(a, Table):
+                rows = self.size(a.rows)
+                columns = None if a.columns is None else self.size(a.columns)
+                at, length = self.address(a.slot.name), rows if columns is None else f"{rows}*{columns}"
+                view = f"{ARENAS[a.slot.kind]}[{at}:{at} + {length}]"
+                texts.append(view if columns is None else f"{view}.reshape(({rows}, {columns}))")
+            else:
+                texts.append(self.size(a) if isinstance(a, Size) else self._value(a))
+        self.line("if me == 0:")
+        self.line(f"    {step.function}({', '.join(texts)})")
+        self.line("gone = meet(gate, gone, threads)")
 
     def _repeat(self, step: Repeat) -> None:
         counter = self._target(step.counter)

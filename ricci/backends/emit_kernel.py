@@ -20,7 +20,7 @@ from ricci.lowering.kernel import Holds, Kernel, Leaf, Load, Loop, Number, State
 
 ARENAS = {Kind.REAL: "F", Kind.INT: "I", Kind.BOOL: "B", Kind.COMPLEX: "Z"}
 OWN_NAMES = frozenset(
-    "F I B Z begin end fma choose maximum minimum to_real to_int infinity float32 math cmath np njit mirrored "
+    "F I B Z begin end fma choose maximum minimum to_real to_int infinity float32 math cmath np njit mirrored around "
     "square_root round_down round_up round_even magnitude exponential logarithm sine cosine hyperbolic_tangent power "
     "sum_lanes product_lanes maximum_lanes minimum_lanes a c".split()
 )
@@ -72,7 +72,7 @@ class KernelWriter:
             self.names.of(("address", array.name), array.name)
             for d in range(array.rank - 1):
                 self.names.of(("stride", array.name, d), f"{array.name}_stride{d if array.rank > 2 else ''}")
-        for scalar in self.kernel.scalars:
+        for scalar in (s for s in self.kernel.scalars if not name_of(s).startswith("#")):
             self.names.of(("scalar", scalar), name_of(scalar))
         self.text = Expressions(self.frames, self._leaf_depth, self._leaf_text, self.names.fresh, uses, self.single)
         self.frames.append(Frame(0))
@@ -115,7 +115,7 @@ class KernelWriter:
         if shared:
             lo = "begin" if loop.lo == self.kernel.start else f"max({lo}, begin)"
             hi = "end" if loop.hi == self.kernel.start + self.kernel.extent else f"min({hi}, end)"
-        vector = loop.vector and self.lanes > 1 and self.vector is None and vectorizable(loop, self.kernel)
+        vector = self.vector is None and in_vectors(loop, self.kernel, self.lanes)
         step = f", {self.lanes}" if vector else ""
         head = [f"for {variable} in range({lo}, {hi}{step}):"]
         self.axes[loop.axis] = (variable, len(self.frames))
@@ -423,11 +423,16 @@ def fold_loops(body: Sequence[Statement], total: Term, whole: Kernel, lanes: int
     while stack:
         statement, inside = stack.pop()
         if isinstance(statement, Loop):
-            vector = inside or (statement.vector and lanes > 1 and vectorizable(statement, whole))
+            vector = inside or in_vectors(statement, whole, lanes)
             stack.extend((s, vector) for s in statement.body)
         elif isinstance(statement, kernel.Fold) and statement.total is total:
             found.add(inside)
     return found
+
+
+def in_vectors(loop: Loop, whole: Kernel, lanes: int) -> bool:
+    """Whether a loop is written with vectors."""
+    return loop.vector and lanes > 1 and (loop.hi - loop.lo) != 1 and vectorizable(loop, whole)
 
 
 def vectorizable(loop: Loop, whole: Kernel) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf
 
-from ricci.backends.source import grouped
+from ricci.backends.source import grouped, simple
 from ricci.dsl.ops import contract
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.ops.functions import SCALARS
@@ -247,7 +247,7 @@ class Expressions:
             own = self._powers(by_depth[depth], kind, depth)
             if depth < here:
                 joined += own
-                if len(joined) > 1:
+                if len(joined) > 1 or not simple(joined[0]) or "(" in joined[0]:
                     joined = [self._hoisted(" * ".join(joined), depth)]
             else:
                 texts += own

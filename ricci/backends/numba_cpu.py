@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import os
 import platform
 from collections.abc import Mapping
@@ -71,7 +73,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ricci.backends.team import edge, meet, mirrored, pieces
+from ricci.backends.team import around, edge, meet, mirrored, pieces
 from ricci.backends.vectors import (
     choose, cosine, exponential, fma, hyperbolic_tangent, keep{n}, load1, load{n}, logarithm, magnitude, maximum,
     maximum_lanes, minimum, minimum_lanes, power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, sine,
@@ -102,7 +104,8 @@ def emit(plan: Plan, single: bool = False) -> Program:
     writer = DriverWriter(plan, kernels, single)
     drivers = writer.write()
     title = f'"""{comment(plan.function.name)[2:].replace(chr(34), "").replace(chr(92), "")}: generated code."""\n\n'
-    source = title + HEADER.format(n=lanes) + "\n\n" + "\n".join([*functions, *drivers])
+    routines = routine_text(list(writer.signature.routines))
+    source = title + HEADER.format(n=lanes) + "\n\n" + "\n".join([*routines, *functions, *drivers])
     return Program(plan, tuple((k, *v) for k, v in kernels.items()), writer.signature, source)
 
 
@@ -112,6 +115,22 @@ def kernel_text(emitted: Emitted) -> list[str]:
         return []
     arguments = ", ".join(a.name for a in emitted.arguments)
     return ["@njit(**kernel)", f"def {emitted.name}({arguments}):", *["    " + line for line in emitted.body], "", ""]
+
+
+def routine_text(names: list[str]) -> list[str]:
+    """Functions of linear_solve.py as part of a generated module, without annotations."""
+    from ricci.backends import linear_solve
+
+    out: list[str] = []
+    for function in linear_solve.SOURCES if names else ():
+        tree = ast.parse(inspect.getsource(function))
+        definition = tree.body[0]
+        assert isinstance(definition, ast.FunctionDef)
+        definition.returns = None
+        for argument in definition.args.args:
+            argument.annotation = None
+        out += ["@njit(**kernel)", *ast.unparse(tree).splitlines(), "", ""]
+    return out
 
 
 @dataclass

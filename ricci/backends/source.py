@@ -98,7 +98,7 @@ class Namespace:
             return axes[atom.axis]
         inner, n = self.index(atom.inner, axes), self.size(atom.size)
         if atom.kind == "mod":
-            return f"(({inner}) % {n})"
+            return f"around({inner}, {n})"
         if atom.kind == "div":
             return f"(({inner}) // {n})"
         if atom.kind == "clamp":

@@ -64,6 +64,14 @@ def edge(extent: int, count: int, k: int) -> int:
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+def around(e: int, n: int) -> int:
+    """e modulo n; a division only when e is outside 0..n-1."""
+    if 0 <= e < n:
+        return e
+    return e % n if n > 0 else 0
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def mirrored(e: int, n: int) -> int:
     """The fold of period 2n: 0..n-1, n-1..0."""
     if n <= 0:

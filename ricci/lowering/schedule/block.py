@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from ricci.dsl import build
 from ricci.dsl.index import Index, Ranges
 from ricci.dsl.ops import symbol
-from ricci.dsl.term import Term, walk
+from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.lowering.schedule import decide
 from ricci.lowering.schedule.alias import Aliases
+from ricci.lowering.schedule.edges import ordered, with_ghosts
 from ricci.lowering.schedule.items import Item, make_item, ordered_cuts, wraps_of
 from ricci.lowering.schedule.plan import Assign, Launch, Member, Nest, Pass, Place, Slot, Step
 from ricci.lowering.schedule.pull import Ghosts, Puller, Scalars, identity
@@ -78,12 +79,18 @@ class Block:
     targets: dict[Term, Slot] = field(default_factory=dict)  # slots that must receive certain terms
     inside_loop: bool = False
     users: dict[Term, int] = field(default_factory=dict)
+    definitions: dict[Term, Term] = field(default_factory=dict)  # symbols of extended terms -> what they are
     wraps: dict[Term, list[tuple[Term, Term]]] = field(default_factory=dict)  # leaf -> ghost terms (symbol, definition), in order
     wrap_axes: dict[Term, dict[str, int]] = field(default_factory=dict)
 
     def schedule(self, roots: Sequence[Term]) -> list[Step]:
         """Steps that compute the roots (array terms get places, scalars become known)."""
-        order = walk(roots)
+        original = list(roots)
+        roots, self.definitions = with_ghosts(original)
+        self.shop.aliases.names.update((definition, name) for name, definition in self.definitions.items())
+        replaced = dict(zip(original, roots, strict=True))
+        self.targets = {replaced.get(t, t): slot for t, slot in self.targets.items()}
+        order = ordered(roots, self.definitions)
         self.users = {}
         for term in order:
             for a in term.args:
@@ -91,6 +98,7 @@ class Block:
         for root in roots:
             self.users[root] = self.users.get(root, 0) + 1
         must = decide.demanded([r for r in roots if not isinstance(r.type, TupleType)], order) | set(self.targets)
+        must |= set(self.definitions.values())
         while True:
             found = decide.usage(order, must)
             items = self._items(order, roots, found.stored)
@@ -100,7 +108,15 @@ class Block:
             if not more - must:
                 break
             must |= more | (found.stored - must)
-        return self._write(levels)
+        steps = self._write(levels)
+        for before, now in replaced.items():
+            if now in self.places:
+                self.places[before] = self.places[now]
+            elif now in self.known:
+                self.known[before] = self.known[now]
+            elif before is not now:
+                self.known[before] = now
+        return steps
 
     # items
 
@@ -136,7 +152,7 @@ class Block:
         """Items that fill periodic ghosts, each placed before the first item that could read them."""
         needs: dict[Term, dict[str, int]] = {}
         for item in items:
-            for term, widths in wraps_of(item).items():
+            for term, widths in self._wraps_of(item).items():
                 if not self._wrappable(term):
                     continue
                 for axis, width in widths.items():
@@ -168,9 +184,16 @@ class Block:
 
     def source(self, item: Item, leaf: Term) -> Term:
         """The term whose completion a read of `leaf` waits for: its last ghost term if the item reads past the ends."""
-        if not item.wrapped and leaf in self.wraps and leaf in wraps_of(item):
+        if not item.wrapped and leaf in self.wraps and leaf in self._wraps_of(item):
             return self.wraps[leaf][-1][0]
         return leaf
+
+    def _wraps_of(self, item: Item) -> dict[Term, dict[str, int]]:
+        """Periodic reads along the vector axis; rows of other axes are found by their number."""
+        if not item.in_nest:
+            return {}
+        vector = loop_key(item, self)[2]
+        return {t: own for t, widths in wraps_of(item, vector).items() if (own := widths)}
 
     # writing
 
@@ -247,6 +270,9 @@ class Block:
             for name, definition in ghosts:
                 if definition is term:
                     self.places[name] = shared
+        for name, definition in self.definitions.items():
+            if definition is term:
+                self.places[name] = shared
 
     def scalars_for(self, ranges: Ranges, loops: Mapping[str, Size]) -> Scalars:
         """A builder of scalar expressions over loops: stored terms are loads, scalars are variables."""
@@ -355,6 +381,7 @@ class Levels:
 
     def __post_init__(self) -> None:
         names = {definition: name for ghosts in self.block.wraps.values() for name, definition in ghosts}
+        names |= {definition: name for name, definition in self.block.definitions.items()}
         for item in self.items:
             lowest = self._lowest(item)
             if item.in_nest:

@@ -126,13 +126,13 @@ def ordered_cuts(cuts: Iterable[Size], size: Size) -> tuple[Size, ...]:
     return tuple(kept)
 
 
-def wraps_of(item: Item) -> dict[Term, dict[str, int]]:
-    """Array leaves that the item reads past an end of a periodic axis: {leaf: {axis: how far}}, where ghosts can serve."""
+def wraps_of(item: Item, loop: str | None) -> dict[Term, dict[str, int]]:
+    """Array leaves that the loop over one axis reads past an end of a periodic axis: {leaf: {axis: how far}}."""
     found: dict[Term, dict[str, int]] = {}
     for at in item.reads:
         for axis, e in at.at.items():
             reach = wrap_reach(e, at.term.axes[axis], item.loops)
-            if reach is not None:
+            if reach is not None and reach[0] == loop:
                 widths = found.setdefault(at.term, {})
                 widths[axis] = max(widths.get(axis, 0), abs(reach[1]))
     return found

@@ -42,6 +42,7 @@ class Slot:
     family: int
     role: str = "temporary"  # or "input", "carry", "window"
     within: Slot | None = None  # of a window: the slot it is a slice of
+    dense: bool = False  # rows follow each other without padding, for routines that take a matrix
 
     @property
     def rank(self) -> int:
@@ -50,7 +51,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Place:
-    """Values of a term: dimension d of `slot` follows axis `axes[d]` at `index + offsets[d]`."""
+    """Values of a term: dimension d of `slot` follows axis `axes[d]` at `index + offsets[d]`; without an axis (""), it stays there."""
 
     slot: Slot
     axes: tuple[str, ...]
@@ -58,7 +59,7 @@ class Place:
 
     def index(self, at: Mapping[str, Index]) -> tuple[Index, ...]:
         """Index of the slot for an index of the term."""
-        return tuple(at[axis] + offset for axis, offset in zip(self.axes, self.offsets, strict=True))
+        return tuple(at[axis] + offset if axis else Index.of(offset) for axis, offset in zip(self.axes, self.offsets, strict=True))
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,23 @@ class Repeat:
     body: list[Step]
 
 
+@dataclass(frozen=True)
+class Table:
+    """A dense slot as an array argument of a routine: shaped `rows` x `columns`, or a vector of `rows`."""
+
+    slot: Slot
+    rows: Size
+    columns: Size | None = None
+
+
+@dataclass
+class Routine:
+    """Call one of `backends/linear_solve.py: SOURCES`, on one thread, the others wait. Arguments: tables, sizes, scalar symbols."""
+
+    function: str
+    arguments: tuple[Table | Size | Term, ...]
+
+
 @dataclass
 class Call:
     """A step done in Python between compiled parts: `term` (or its tuple components) from places, by numpy or a library."""
@@ -186,7 +204,7 @@ class Call:
     results: tuple[Place | Term, ...]
 
 
-Step = Launch | Assign | Swap | Rebind | While | Window | Put | Repeat | Call
+Step = Launch | Assign | Swap | Rebind | While | Window | Put | Repeat | Routine | Call
 
 
 @dataclass

@@ -243,8 +243,8 @@ class Scalars:
         term, where = at.term, at.at
         ghosts = self.ghosts.get(term)
         if ghosts is not None:
-            reach = {axis: wrap_reach(e, term.axes[axis], self.loops) for axis, e in where.items()}
-            if any(r is not None for r in reach.values()) and all(a in ghosts.axes for a, r in reach.items() if r is not None):
+            reach = {a: wrap_reach(e, term.axes[a], self.loops) if a in ghosts.axes else None for a, e in where.items()}
+            if any(r is not None for r in reach.values()):
                 moved = {}
                 for axis, e in where.items():
                     wide, width = ghosts.axes.get(axis, (axis, 0))

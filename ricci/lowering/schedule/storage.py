@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ricci.dsl.types import Kind, Size, at_most
-from ricci.lowering.schedule.plan import Call, Place, Plan, Put, Repeat, Slot, Step, Swap, While, Window
+from ricci.lowering.schedule.plan import Call, Place, Plan, Put, Repeat, Routine, Slot, Step, Swap, Table, While, Window
 
 ALIGNED = 8  # elements; 64 bytes of reals
 SHORT_ROW = 32  # rows below this many elements are stored without padding
@@ -42,13 +42,13 @@ def round_up(n: int, to: int = ALIGNED) -> int:
     return -(-n // to) * to
 
 
-def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], element: int) -> Layout:
+def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], element: int, dense: bool = False) -> Layout:
     """Rows start on aligned elements; a row stride is never a multiple of 1 KiB (cache sets would collide)."""
     strides: list[int] = []
     step, origin = 1, 0
     for d in reversed(range(len(extents))):
         low, n = before[d], before[d] + extents[d] + after[d]
-        if d == len(extents) - 1 and extents[d] >= SHORT_ROW:
+        if d == len(extents) - 1 and extents[d] >= SHORT_ROW and not dense:
             n = round_up(n - low + round_up(low))
             low = round_up(low)
             while d > 0 and n * element % 1024 == 0:
@@ -79,7 +79,7 @@ def layouts(plan: Plan, dims: Mapping[str, int]) -> dict[str, Layout]:
         extents = [n.evaluate(dims) for n in members[0].extents]
         before = [max(s.before[d].evaluate(dims) for s in members) for d in range(rank)]
         after = [max(s.after[d].evaluate(dims) for s in members) for d in range(rank)]
-        shared = layout(extents, before, after, BYTES[members[0].kind])
+        shared = layout(extents, before, after, BYTES[members[0].kind], any(s.dense for s in members))
         out.update((s.name, shared) for s in members)
     for slot in windows:
         whole = owner(slot)
@@ -99,6 +99,8 @@ def used_slots(step: Step, touched: Mapping[int, Sequence[str]]) -> list[str]:
         return [step.slot.within.name] if step.slot.within else []
     if isinstance(step, Put):
         return [step.slot.name]
+    if isinstance(step, Routine):
+        return [owner(a.slot).name for a in step.arguments if isinstance(a, Table)]
     if isinstance(step, Call):
         return [p.slot.name for p in (*step.arguments, *step.results) if isinstance(p, Place)]
     return list(touched.get(id(step), ()))

@@ -299,10 +299,15 @@ def lower_call(block: Block, term: Term) -> list[Step]:
     return [Call(term, name, tuple(arguments), tuple(results))]
 
 
+def lower_library(block: Block, term: Term) -> list[Step]:
+    """A linear system is solved in compiled code, the rest between compiled parts."""
+    return lower_call(block, term)
+
+
 STRUCTURES: dict[str, Callable[[Block, Term], list[Step]]] = {
     "iterate": lower_iterate,
     "scan": lower_scan,
-    "library": lower_call,
+    "library": lower_library,
     "random": lower_call,
     "reduce": lower_call,
 }
