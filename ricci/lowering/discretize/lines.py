@@ -74,6 +74,7 @@ def extend(line: Line, values: Term, own: Along, edges: Mapping[str, Edge | None
     """
     if not count and own.skip == (0, 0):
         return values, own
+    need(line.name, sum(own.skip) + 1)  # a state has a node
     axis = f"{line.name}:e{count}"
     size = line.nodes + 2 * count
     parts = [reread_into(values, own.axis, axis, size, own.skip[0] + count)]
@@ -87,7 +88,7 @@ def extend(line: Line, values: Term, own: Along, edges: Mapping[str, Edge | None
         for ghost in ghosts(edge.closure, edge.kind, count):
             distance = int(ghost.distance)
             at = Size.of(count - distance) if k == 0 else line.nodes - 1 + count + distance
-            need(line.name, ghost.first + len(ghost.nodal))
+            need(line.name, ghost.first + len(ghost.nodal) + own.skip[1 - k])
             value = ghost_value(line, values, own, k, ghost, edge)
             parts.append(build.place(value, axis, at, size))
     return build.add(*parts), Along("nodes", axis)
