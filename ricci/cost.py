@@ -46,6 +46,8 @@ CLASSES = {
 STORE = 2.0  # arrays moved when a value is stored and read again
 GUARD = 2.0  # comparisons of a guarded read
 
+RIDE = 0.3  # of a multiplication by an outer factor, which a sum often absorbs
+
 Extents = Mapping[str, int]  # label -> extent
 Axes = frozenset[tuple[str, int]]  # labels with extents; products of ints are exact, in any order
 
@@ -87,8 +89,8 @@ class Price:
         return (members - 1 + (scaled == members)) * points * self._add
 
     def scale(self, points: float) -> float:
-        """A value times a number. Its time is small: it rides on the sum that uses it."""
-        return {"ops": points, "time": 0.1 * self._mul * points, "size": 1.0}[self.kind]
+        """A value times a number, outside of a sum (there it rides on the additions)."""
+        return {"ops": points, "time": self._mul * points, "size": 1.0}[self.kind]
 
     def product(self, factors: Sequence[Axes]) -> float:
         """Product of factors over axes with extents, those of outer loops first. An outer factor rides on the sum that uses it."""
@@ -105,7 +107,7 @@ class Price:
             points = _points(axes)
             rides = self.kind == "time" and not inner and points == whole and outer
             outer = outer and points < whole
-            total += points * (0.1 if rides else 1.0)
+            total += points * (RIDE if rides else 1.0)
         return total * (self._mul if self.kind == "time" else 1.0)
 
     def power(self, exponent: int, points: float) -> float:
@@ -207,10 +209,11 @@ def term_cost(term: Term, price: Price, sizes: Sizes) -> float:
     if term.op in LEAVES:
         return price.leaf(points) if term.op == "symbol" else 0.0
     if term.op == "linear":
-        coefficients = [c for c, t in zip(term.attrs, term.args, strict=True) if t.op != "const" and abs(c) != 1]
-        return (price.sum(len(term.args), len(coefficients), points) if len(term.args) > 1 else 0.0) + sum(
-            price.scale(sizes.points(t.axes)) for c, t in zip(term.attrs, term.args, strict=True) if t.op != "const" and abs(c) != 1
-        )
+        scaled = [t for c, t in zip(term.attrs, term.args, strict=True) if t.op != "const" and abs(c) != 1]
+        total = price.sum(len(term.args), len(scaled), points) if len(term.args) > 1 else 0.0
+        if price.kind == "time" and len(term.args) > 1:
+            return total
+        return total + sum(price.scale(sizes.points(t.axes)) for t in scaled)
     if term.op == "contract":
         return _contract_cost(term, price, sizes)
     if term.op == "map":

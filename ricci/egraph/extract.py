@@ -10,13 +10,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
-from typing import Any
+from typing import Any, Protocol
 
 from ricci.egraph import search as loops
 from ricci.egraph.space import Node, Space
 
 COMPILED_FROM = 4_000  # nodes; below, starting the compiler costs more than it saves
-NodeCost = Callable[[int, Node], int | None]  # None: this node must not be extracted
+
+
+class NodeCost(Protocol):
+    """What extraction minimizes."""
+
+    def __call__(self, c: int, node: Node) -> int | None:
+        """Cost of computing class c by the node, its children given; None: this node must not be extracted."""
+
+    def children(self, node: Node) -> tuple[int, ...]:
+        """The distinct classes that the node needs."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Problem:
                 self.nodes.append(node)
                 self.owner.append(i)
                 self.cost.append(price)
-                self.child.extend(dict.fromkeys(self.number[space.find(r) >> 1] for r in node.children))
+                self.child.extend(self.number[d] for d in cost.children(node))
                 self.begin.append(len(self.child))
             self.first.append(len(self.nodes))
         counts = [0] * (len(self.classes) + 1)
@@ -85,11 +94,11 @@ def _usable(space: Space, roots: Sequence[int], cost: NodeCost) -> dict[int, dic
         table[c] = {}
         for node in space.nodes[c]:
             price = cost(c, node)
-            below = {space.find(r) >> 1 for r in node.children}
+            below = cost.children(node)
             if price is None or c in below:
                 continue
             table[c][node] = price
-            for d in sorted(below):
+            for d in below:
                 users.setdefault(d, []).append((c, node))
                 if d not in table:
                     stack.append(d)
@@ -97,7 +106,7 @@ def _usable(space: Space, roots: Sequence[int], cost: NodeCost) -> dict[int, dic
     waiting: dict[tuple[int, Node], int] = {}
     for c, nodes in table.items():
         for node in nodes:
-            waiting[c, node] = len({space.find(r) >> 1 for r in node.children})
+            waiting[c, node] = len(cost.children(node))
             if not waiting[c, node]:
                 ready.setdefault(c)
     order = list(ready)

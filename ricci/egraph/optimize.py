@@ -12,7 +12,7 @@ from ricci.dsl.show import show_term
 from ricci.dsl.term import Function, Term, walk
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
 from ricci.egraph.extract import Effort, Extraction, extract
-from ricci.egraph.planners import collecting, factoring, sharing
+from ricci.egraph.planners import propose
 from ricci.egraph.pricing import UNITS, NodePrice
 from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader, Reader, new_space
@@ -117,25 +117,9 @@ class Optimization:
         return refs
 
     def _plan(self) -> None:
-        """Rounds of planners until nothing new appears or the bound on nodes is reached."""
-        space, limit = self.space, self.level.proposals
-        for _ in range(self.level.rounds):
-            size = space.size()
-            self._step("sums", "coefficients collected from outer loops", collecting.collect(space, space.classes(), limit))
-            self._step("products", "common sub-products", sharing.share_products(space, space.classes(), limit))
-            self._step("sums", "common factors pulled out", factoring.factor_sums(space, space.classes(), 6, limit))
-            space.rebuild()
-            self._step("sums", "common sub-sums", sharing.share_sums(space, space.classes(), limit))
-            self._step("sums", "equal coefficients factored", factoring.group_coefficients(space, space.classes()))
-            space.rebuild()
-            if space.size() == size or space.size() > self.level.nodes:
-                break
-        self._step("products", "powers by repeated squaring", sharing.split_powers(space))
-        space.rebuild()
-
-    def _step(self, phase: str, name: str, count: int) -> None:
-        if count:
-            self.steps.append(Step(phase, name, count))
+        level = self.level
+        done = propose(self.loader, self.price, self.sizes, level.rounds, level.proposals, level.nodes)
+        self.steps += [Step(phase, name, count) for phase, name, count in done]
 
     def _choose(self, refs: Sequence[int]) -> list[Term]:
         roots = [self.space.find(r) for r in refs]

@@ -37,6 +37,12 @@ class NodePrice:
     def child(self, ref: int) -> int:
         return self.space.find(ref) >> 1
 
+    def children(self, node: Node) -> tuple[int, ...]:
+        """Classes that the node needs. In time, numbers in a sum ride on multiply-adds: the sum needs what they multiply."""
+        if node.op == "sum" and self.price.kind == "time":
+            return tuple(dict.fromkeys(self.space.split(r)[1] >> 1 for r in node.children))
+        return tuple(dict.fromkeys(self.space.find(r) >> 1 for r in node.children))
+
     def __call__(self, c: int, node: Node) -> int | None:
         return min(round(self.exact(c, node) / self.unit), CEILING)
 
@@ -50,7 +56,8 @@ class NodePrice:
         if op == "scale":
             return 0.0 if self.child(node.children[0]) == self.space.one >> 1 else self.price.scale(self.points(c))
         if op == "sum":
-            scaled = sum(abs(self.space.split(r)[0]) != 1 for r in node.children)
+            parts = [self.space.split(r) for r in node.children]
+            scaled = sum(abs(q) != 1 and base != self.space.one for q, base in parts)
             return self.price.sum(len(node.children), scaled, self.points(c))
         if op == "power":
             assert isinstance(node.payload, int)

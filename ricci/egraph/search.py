@@ -241,6 +241,12 @@ def settle(choice, uses, first, cost, begin, child, owner, above, parent, stack,
 def perturb(choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, queue, queued, log, now, kicks, limit):
     """Random switches, each followed by `settle`; kept when the total did not grow."""
     classes = len(choice)
+    open_classes = 0
+    for c in range(classes):
+        if uses[c] > 0 and first[c + 1] - first[c] > 1:
+            open_classes += 1
+    if open_classes == 0:
+        return
     for _ in range(kicks):
         if now[STEPS] > limit:
             break

@@ -10,19 +10,19 @@ commutativity, associativity or collecting alone are therefore always in one cla
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from fractions import Fraction
-from math import gcd, lcm
 from typing import NamedTuple
 
-ONE_KEY = ("const", Fraction(1))
+from ricci.egraph.rational import Rational, content, over, tidy
+
+ONE_KEY = ("const", 1)
 FORM_LIMIT = 400  # a flattened sum or product with more members than this is an atom of what contains it
 POLYNOMIAL_LIMIT = 64  # monomials of an expanded polynomial that serves as a key
 
 Axes = frozenset[str]
 SCALAR: Axes = frozenset()
-Form = dict[int, Fraction]  # class -> coefficient
+Form = dict[int, Rational]  # class -> coefficient
 Powers = dict[int, int]  # class -> exponent > 0
-Polynomial = dict[tuple[tuple[int, int], ...], Fraction]
+Polynomial = dict[tuple[tuple[int, int], ...], Rational]
 
 
 class Node(NamedTuple):
@@ -52,14 +52,14 @@ class Space:
         self.axes: list[Axes] = []
         self.forms: dict[int, Form] = {}
         self.powers: dict[int, Powers] = {}
-        self.scales: dict[int, tuple[Fraction, int]] = {}
+        self.scales: dict[int, tuple[Rational, int]] = {}
         self.polynomials: dict[int, Polynomial] = {}
-        self.by_polynomial: dict[tuple[tuple[tuple[tuple[int, int], ...], Fraction], ...], int] = {}
+        self.by_polynomial: dict[tuple[tuple[tuple[tuple[int, int], ...], Rational], ...], int] = {}
         self.odd, self.even = frozenset(odd), frozenset(even)
         self.trace: list[tuple[int, Node]] | None = None
         self._dirty: list[int] = []
         self.one = self.leaf(ONE_KEY)
-        self.zero = self.leaf(("const", Fraction(0)))
+        self.zero = self.leaf(("const", 0))
 
     # classes
 
@@ -205,11 +205,11 @@ class Space:
     def _make(self, node: Node) -> int:
         """The node's value through its constructor."""
         if node.op == "sum":
-            return self.sum([(Fraction(1), r) for r in node.children])
+            return self.sum([(1, r) for r in node.children])
         if node.op == "product":
             return self.product([(r, 1) for r in node.children])
         if node.op == "scale":
-            assert isinstance(node.payload, Fraction)
+            assert not isinstance(node.payload, str)
             return self.scale(node.payload, node.children[0])
         if node.op == "power":
             assert isinstance(node.payload, int)
@@ -223,31 +223,31 @@ class Space:
         node = Node("leaf", key, ())
         return self._note(node, self.put(node, None, axes))
 
-    def number(self, q: Fraction | int) -> int:
-        return self.scale(Fraction(q), self.one)
+    def number(self, q: Rational) -> int:
+        return self.scale(tidy(q), self.one)
 
-    def split(self, ref: int) -> tuple[Fraction, int]:
+    def split(self, ref: int) -> tuple[Rational, int]:
         """(q, base) with value = q * base, base not a multiple of anything and positive."""
         ref = self.find(ref)
-        q = Fraction(-1 if ref & 1 else 1)
+        q: Rational = -1 if ref & 1 else 1
         while (scale := self.scales.get(ref >> 1)) is not None:
             ref = self.find(scale[1])
             q *= -scale[0] if ref & 1 else scale[0]
         return q, ref & ~1
 
-    def _is_multiple(self, c: int, q: Fraction, base: int) -> None:
+    def _is_multiple(self, c: int, q: Rational, base: int) -> None:
         """Class c = q * base. The base is always the older class, so that following bases ends."""
         base = self.find(base)
         if base >> 1 < c:
             self.scales.setdefault(c, (q, base))
         elif base >> 1 > c:
-            self.scales.setdefault(base >> 1, (1 / q, 2 * c + (base & 1)))
+            self.scales.setdefault(base >> 1, (over(1, q), 2 * c + (base & 1)))
 
-    def scale(self, q: Fraction, ref: int) -> int:
+    def scale(self, q: Rational, ref: int) -> int:
         """q * value."""
         inner, base = self.split(ref)
         as_given = self.find(ref)
-        q_total = q * inner
+        q_total = tidy(q * inner)
         if q_total == 0 or base == self.find(self.zero):
             return self.expand(self.zero, self.axes[base >> 1])
         negative = int(q_total < 0)
@@ -271,7 +271,7 @@ class Space:
         q, base = self.split(ref)
         return self.scale(q, self.put(Node("expand", key, (base,)), None, frozenset(key)))
 
-    def sum(self, parts: Sequence[tuple[Fraction, int]]) -> int:
+    def sum(self, parts: Sequence[tuple[Rational, int]]) -> int:
         """Sum of q_i * value_i."""
         axes: Axes = SCALAR
         merged: Form = {}
@@ -279,7 +279,7 @@ class Space:
             inner, base = self.split(ref)
             axes |= self.axes[base >> 1]
             if base != self.find(self.zero):
-                merged[base >> 1] = merged.get(base >> 1, Fraction(0)) + q * inner
+                merged[base >> 1] = merged.get(base >> 1, 0) + q * inner
         merged = {c: q for c, q in merged.items() if q}
         out = self._sum_of(merged, flatten=True)
         if len(merged) > 1 and len(parts) == len(merged):
@@ -320,11 +320,11 @@ class Space:
         return out
 
     def _sum_of_several(self, merged: Form, flatten: bool) -> int:
-        content = _content(merged.values())
+        common = content(merged.values())
         order = sorted(merged)
         if merged[order[0]] < 0:
-            content = -content
-        members = {c: merged[c] / content for c in order}
+            common = -common
+        members = {c: over(merged[c], common) for c in order}
         node = Node("sum", None, tuple(sorted((self.scale(q, 2 * c) for c, q in members.items()), key=lambda r: r >> 1)))
         flip = node.children[0] & 1
         node = Node("sum", None, tuple(r ^ flip for r in node.children))
@@ -339,7 +339,7 @@ class Space:
         else:
             out = self._sum_of(flat, flatten=False)
             self.put(node, out ^ flip)
-        return self.scale(content, out)
+        return self.scale(common, out)
 
     def _flattened(self, members: Form) -> Form | None:
         """Members with sums among them replaced by theirs; None if there are none (or too many)."""
@@ -349,14 +349,14 @@ class Space:
         flat: Form = {}
         for c, q in members.items():
             inner = self.forms.get(c) if c in nested else None
-            for d, p in (inner or {c: Fraction(1)}).items():
+            for d, p in (inner or {c: 1}).items():
                 s, base = self.split(2 * d)
-                flat[base >> 1] = flat.get(base >> 1, Fraction(0)) + q * p * s
+                flat[base >> 1] = flat.get(base >> 1, 0) + q * p * s
         return {c: q for c, q in flat.items() if q}
 
     def product(self, parts: Sequence[tuple[int, int]]) -> int:
         """Product of value_i ** k_i, k_i >= 1. Numbers among them stand outside; multiples go outside in the normal form."""
-        number = Fraction(1)
+        number: Rational = 1
         axes: Axes = SCALAR
         given: Powers = {}
         for ref, k in parts:
@@ -374,7 +374,7 @@ class Space:
 
     def _product_as_given(self, given: Powers) -> int:
         """Product of references, each to a power: a node of just these in the class of the normal form."""
-        q = Fraction(1)
+        q: Rational = 1
         merged: Powers = {}
         for ref, k in given.items():
             inner, base = self.split(ref)
@@ -394,7 +394,7 @@ class Space:
             self._note_any(out)
         return self.find(out)
 
-    def scale_quietly(self, q: Fraction, ref: int) -> int:
+    def scale_quietly(self, q: Rational, ref: int) -> int:
         """`scale` as part of a normal form, not as something that the source wrote."""
         trace, self.trace = self.trace, None
         out = self.scale(q, ref)
@@ -475,7 +475,7 @@ class Space:
         if base == self.find(self.zero):
             return self._note(node, self.put(node))
         if base == self.find(self.one):
-            return self.number(1 / q)
+            return self.number(over(1, q))
         trace, self.trace = self.trace, None
         powers = self.powers.get(base >> 1)
         inner = self._argument(base, "recip")
@@ -485,7 +485,7 @@ class Space:
             out = self.product([(self._reciprocal(2 * c), k) for c, k in powers.items()])
         else:
             out = self.put(Node("recip", None, (base,)))
-        out = self.scale(1 / q, out)
+        out = self.scale(over(1, q), out)
         self.trace = trace
         return self._note(node, out ^ (self.find(ref) & 1)) ^ (self.find(ref) & 1)
 
@@ -502,7 +502,7 @@ class Space:
         q, base = self.split(ref)
         inner = self.polynomials.get(base >> 1)
         if inner is None:
-            inner = {((base >> 1, 1),): Fraction(1)} if base != self.find(self.one) else {(): Fraction(1)}
+            inner = {((base >> 1, 1),): 1} if base != self.find(self.one) else {(): 1}
         return inner if q == 1 else {m: q * p for m, p in inner.items()}
 
     def _join_polynomial(self, out: int, members: Form) -> int:
@@ -512,11 +512,11 @@ class Space:
         total: Polynomial = {}
         for c, q in members.items():
             for m, p in self.polynomial(2 * c).items():
-                total[m] = total.get(m, Fraction(0)) + p * q
+                total[m] = total.get(m, 0) + p * q
         return self._join(out, {m: p for m, p in total.items() if p})
 
     def _join_product(self, out: int, flat: Powers) -> int:
-        total: Polynomial = {(): Fraction(1)}
+        total: Polynomial = {(): 1}
         for c, k in flat.items():
             factor = self.polynomial(2 * c)
             for _ in range(k):
@@ -534,17 +534,17 @@ class Space:
                 self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
                 return out
         items = sorted(polynomial.items())
-        content = _content(p for _, p in items)
+        common = content(p for _, p in items)
         if items[0][1] < 0:
-            content = -content
-        key = tuple((m, p / content) for m, p in items)
+            common = -common
+        key = tuple((m, over(p, common)) for m, p in items)
         found = self.by_polynomial.get(key)
         self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
         if found is None:
-            if content in (1, -1):
-                self.by_polynomial[key] = out ^ int(content < 0)
+            if common in (1, -1):
+                self.by_polynomial[key] = out ^ int(common < 0)
             return out
-        same = self.scale(content, found)
+        same = self.scale(common, found)
         if self.find(same) != self.find(out) and self.axes[same >> 1] == self.axes[self.find(out) >> 1]:
             self.union(same, out)
         return self.find(out)
@@ -554,16 +554,7 @@ class ContradictionError(Exception):
     """Two values that cannot be equal were stated to be."""
 
 
-def _content(coefficients: Iterable[Fraction]) -> Fraction:
-    """Greatest rational that divides all coefficients to integers without common factor."""
-    numerator, denominator = 0, 1
-    for q in coefficients:
-        numerator = gcd(numerator, q.numerator)
-        denominator = lcm(denominator, q.denominator)
-    return Fraction(numerator, denominator)
-
-
-def multiply(a: Mapping[tuple[tuple[int, int], ...], Fraction], b: Mapping[tuple[tuple[int, int], ...], Fraction]) -> Polynomial:
+def multiply(a: Mapping[tuple[tuple[int, int], ...], Rational], b: Mapping[tuple[tuple[int, int], ...], Rational]) -> Polynomial:
     """Product of two polynomials."""
     out: Polynomial = {}
     for m, p in a.items():
@@ -572,6 +563,6 @@ def multiply(a: Mapping[tuple[tuple[int, int], ...], Fraction], b: Mapping[tuple
             for c, k in n:
                 powers[c] = powers.get(c, 0) + k
             key = tuple(sorted(powers.items()))
-            out[key] = out.get(key, Fraction(0)) + p * q
+            out[key] = out.get(key, 0) + p * q
     return {m: p for m, p in out.items() if p}
 

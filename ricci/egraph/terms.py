@@ -14,7 +14,7 @@ from typing import Any
 
 from ricci.dsl import build
 from ricci.dsl.index import Index
-from ricci.dsl.ops import OPERATORS, linear, pointwise
+from ricci.dsl.ops import OPERATORS, linear, pointwise, reindex
 from ricci.dsl.ops import contract as contracts
 from ricci.dsl.ops.canonical import canonical_labels
 from ricci.dsl.ops.const import value_of
@@ -23,6 +23,7 @@ from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull, pull_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, TupleType
+from ricci.egraph.rational import Rational, tidy
 from ricci.egraph.space import Axes, Node, Space
 
 ODD = frozenset(name for name, f in SCALARS.items() if "odd" in f.facts)
@@ -60,12 +61,12 @@ class Loader:
         if op == "const":
             value = value_of(term)
             if isinstance(value, Fraction) and term.kind > Kind.BOOL:
-                return space.number(value)
+                return space.number(tidy(value))
             return space.leaf(term)
         if op in ("symbol", "iota"):
             return space.leaf(term, axes_of(term))
         if op == "linear":
-            return space.expand(space.sum(list(zip(term.attrs, args, strict=True))), axes_of(term))
+            return space.expand(space.sum([(tidy(q), r) for q, r in zip(term.attrs, args, strict=True)]), axes_of(term))
         if op == "contract":
             return self._contract(term, args)
         if op == "map":
@@ -88,7 +89,7 @@ class Loader:
         own = space.axes[space.find(ref) >> 1]
         if not pull.guards and own <= axes and all(e.single_axis == a for a, e in pull.entries):
             return space.expand(ref, axes)
-        q = Fraction(1)
+        q: Rational = 1
         if pull.fill in (None, 0):
             q, ref = space.split(ref)
         stored = space.put(Node("stored", None, (space.find(ref),)), None, own)
@@ -109,7 +110,7 @@ def contraction(loader: Loader, factors: Sequence[Factor], bound: Mapping[Label,
     space = loader.space
     if not bound:
         return space.product([(_renamed(loader, ref, access), 1) for ref, access in factors])
-    q = Fraction(1)
+    q: Rational = 1
     parts: list[tuple[int, tuple[tuple[str, Label], ...]]] = []
     for ref, access in factors:
         inner, base = space.split(ref)
@@ -117,7 +118,7 @@ def contraction(loader: Loader, factors: Sequence[Factor], bound: Mapping[Label,
         if base != space.find(space.one):
             parts.append((base, tuple(sorted(access.items()))))
     present = {label for _, access in parts for _, label in access}
-    missing = [(Fraction(1), size) for label, size in bound.items() if label not in present]
+    missing = [(1, size) for label, size in bound.items() if label not in present]
     if missing:
         extents = loader.load([build.size_term(size) for _, size in missing])
         rest = contraction(loader, [(base, dict(access)) for base, access in parts], {k: v for k, v in bound.items() if k in present})
@@ -160,8 +161,7 @@ class Reader:
         """Terms of the chosen values with the types of `like`."""
         order = self._order([r >> 1 for r in roots])
         for c in order:
-            for r in self.choice[c].children:
-                d = self.space.find(r) >> 1
+            for d in self._below(c):
                 self.uses[d] = self.uses.get(d, 0) + 1
         for r in roots:
             self.uses[r >> 1] = self.uses.get(r >> 1, 0) + 1
@@ -183,8 +183,16 @@ class Reader:
                 elif c not in done:
                     done.add(c)
                     stack.append((c, True))
-                    stack.extend((self.space.find(r) >> 1, False) for r in reversed(self.choice[c].children))
+                    stack.extend((d, False) for d in reversed(self._below(c)))
         return order
+
+    def _below(self, c: int) -> list[int]:
+        """Classes that the chosen node needs; a multiple in a sum may not be computed by itself."""
+        out = []
+        for r in self.choice[c].children:
+            d = self.space.find(r) >> 1
+            out.append(d if d in self.choice else self.space.split(r)[1] >> 1)
+        return out
 
     def _of(self, ref: int) -> tuple[int, int]:
         ref = self.space.find(ref)
@@ -221,10 +229,14 @@ class Reader:
         term = self.built[c]
         return build.scale(-q if sign else q, build.group(term) if _is_sum(term) and len(term.args) > 1 else term)
 
-    def _member(self, ref: int) -> tuple[Fraction, Term]:
+    def _member(self, ref: int) -> tuple[Rational, Term]:
         """(coefficient, term) of a summand, in parentheses if it is a sum that is computed once."""
         c, sign = self._of(ref)
-        q = Fraction(-1 if sign else 1)
+        if c not in self.choice:
+            q, base = self.space.split(ref)
+            term = self.built[base >> 1]
+            return q, build.group(term) if _is_sum(term) else term
+        q = -1 if sign else 1
         node = self.choice[c]
         term = self.built[c]
         if node.op == "scale" and not self.space.nodes[c][node]:
@@ -275,7 +287,7 @@ class Reader:
             below = args[0]
             if below.op == "contract":
                 below = build.group(below)
-            return build.reindex(below, dict(payload.axes), payload.index, payload.guards, payload.fill)
+            return reindex.assemble(below, dict(payload.axes), payload.index, payload.guards, payload.fill)
         if op == "reduce":
             name, axes = payload  # type: ignore[misc]
             return build.reduce(name, args[0], axes)

@@ -1,0 +1,31 @@
+"""Planners: what computes with sums, products and contractions as wholes and hands equal forms to the space."""
+
+from __future__ import annotations
+
+from ricci.cost import Price, Sizes
+from ricci.egraph.planners import collecting, contracting, factoring, sharing
+from ricci.egraph.terms import Loader
+
+FACTORS = 6  # factors of one sum that are tried
+
+
+def propose(loader: Loader, price: Price, sizes: Sizes, rounds: int, limit: int, nodes: int) -> list[tuple[str, str, int]]:
+    """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order."""
+    space = loader.space
+    done: list[tuple[str, str, int]] = []
+    done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
+    space.rebuild()
+    for _ in range(rounds):
+        size = space.size()
+        done.append(("sums", "coefficients of outer loops collected", collecting.collect(space, space.classes(), limit)))
+        done.append(("products", "common sub-products", sharing.share_products(space, space.classes(), limit)))
+        done.append(("sums", "common factors pulled out", factoring.factor_sums(space, space.classes(), FACTORS, limit)))
+        space.rebuild()
+        done.append(("sums", "common sub-sums", sharing.share_sums(space, space.classes(), limit)))
+        done.append(("sums", "equal coefficients factored", factoring.group_coefficients(space, space.classes())))
+        space.rebuild()
+        if space.size() == size or space.size() > nodes:
+            break
+    done.append(("products", "powers by repeated squaring", sharing.split_powers(space)))
+    space.rebuild()
+    return [step for step in done if step[2]]

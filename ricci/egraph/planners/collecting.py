@@ -9,13 +9,12 @@ cancel before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-
 from ricci.egraph.planners.sharing import form_of, products_of, sums_of
+from ricci.egraph.rational import Rational
 from ricci.egraph.space import Axes, Form, Powers, Space
 
 LARGEST = 400  # members of a collected sum
-Parts = dict[int, dict[int, Fraction]]  # rest (class) -> coefficient (class) -> number
+Parts = dict[int, dict[int, Rational]]  # rest (class) -> coefficient (class) -> number
 
 
 def collect(space: Space, classes: Sequence[int], limit: int) -> int:
@@ -58,14 +57,14 @@ def _expand(space: Space, form: Form, axes: Axes, sums: dict[int, list[Form]], p
                 continue
         p, value = space.split(space.product(rest) if rest else space.one)
         own = parts.setdefault(value >> 1, {})
-        own[base >> 1] = own.get(base >> 1, Fraction(0)) + q * p
+        own[base >> 1] = own.get(base >> 1, 0) + q * p
     return parts if opened else None
 
 
 def _propose(space: Space, c: int, parts: Parts) -> None:
     """Nodes sum_rest coefficient * rest, and the same with equal coefficients factored."""
-    grouped: dict[int, list[tuple[Fraction, int]]] = {}
-    flat: list[tuple[Fraction, int]] = []
+    grouped: dict[int, list[tuple[Rational, int]]] = {}
+    flat: list[tuple[Rational, int]] = []
     for rest, coefficients in parts.items():
         q, base = space.split(space.sum([(q, 2 * k) for k, q in coefficients.items()]))
         if q == 0 or base == space.find(space.zero):
@@ -74,14 +73,14 @@ def _propose(space: Space, c: int, parts: Parts) -> None:
         flat.append((q, space.product([(base, 1), (2 * rest, 1)])))
     members = []
     for base, group in grouped.items():
-        by_number: dict[Fraction, list[tuple[Fraction, int]]] = {}
+        by_number: dict[Rational, list[tuple[Rational, int]]] = {}
         for q, rest in group:
-            by_number.setdefault(abs(q), []).append((Fraction(1 if q > 0 else -1), rest))
+            by_number.setdefault(abs(q), []).append((1 if q > 0 else -1, rest))
         if base == space.find(space.one) or len(by_number) == 1:
             members += [(q, space.product([(base, 1), (space.sum(g), 1)])) for q, g in by_number.items()]
         else:
             inner = space.sum([(q, space.sum(g)) for q, g in by_number.items()])
-            members.append((Fraction(1), space.product([(base, 1), (inner, 1)])))
+            members.append((1, space.product([(base, 1), (inner, 1)])))
     for proposal in (flat, members):
         out = space.sum(proposal)
         space.union(space.expand(out, space.axes[space.find(2 * c) >> 1]), 2 * c)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-
 from ricci.egraph.planners.sharing import products_of, sums_of
+from ricci.egraph.rational import Rational
 from ricci.egraph.space import Form, Powers, Space
 
 
@@ -49,14 +48,14 @@ def _pull(space: Space, c: int, form: Form, products: dict[int, Powers], group: 
     quotient = space.sum(parts)
     pulled = space.product([(2 * v, k) for v, k in common.items()] + [(quotient, 1)])
     rest = [(q, 2 * d) for d, q in form.items() if d not in set(group)]
-    space.union(space.sum([(Fraction(1), pulled), *rest]), 2 * c)
+    space.union(space.sum([(1, pulled), *rest]), 2 * c)
     return [quotient, space.sum(rest)] if rest else [quotient]
 
 
 def group_coefficients(space: Space, classes: Sequence[int]) -> int:
     """S = sum_q q * (members with coefficient +-q): one multiplication a distinct coefficient, for S and its multiples."""
     sums = sums_of(space)
-    multiples: dict[int, list[Fraction]] = {}
+    multiples: dict[int, list[Rational]] = {}
     for q, base in space.scales.values():
         multiples.setdefault(space.find(base) >> 1, []).append(q)
     made = 0
@@ -64,13 +63,13 @@ def group_coefficients(space: Space, classes: Sequence[int]) -> int:
         if c not in sums:
             continue
         (form,) = sums[c]
-        groups: dict[Fraction, list[tuple[Fraction, int]]] = {}
+        groups: dict[Rational, list[tuple[Rational, int]]] = {}
         for d, q in form.items():
-            groups.setdefault(abs(q), []).append((Fraction(1 if q > 0 else -1), 2 * d))
+            groups.setdefault(abs(q), []).append((1 if q > 0 else -1, 2 * d))
         if len(groups) == 1:
             continue
         parts = [(q, space.sum(g)) for q, g in groups.items()]
-        for factor in dict.fromkeys([Fraction(1), *multiples.get(c, [])]):
+        for factor in dict.fromkeys([1, *multiples.get(c, [])]):
             space.sum([(factor * q, ref) for q, ref in parts])
             made += 1
     return made

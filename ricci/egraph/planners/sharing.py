@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-
+from ricci.egraph.rational import Rational, over
 from ricci.egraph.space import Form, Powers, Space
 
 
-def form_of(space: Space, members: Sequence[tuple[Fraction, int]]) -> Form:
+def form_of(space: Space, members: Sequence[tuple[Rational, int]]) -> Form:
     """Canonical class -> coefficient of a sum of q * reference."""
     merged: Form = {}
     for q, ref in members:
         p, base = space.split(ref)
-        merged[base >> 1] = merged.get(base >> 1, Fraction(0)) + q * p
+        merged[base >> 1] = merged.get(base >> 1, 0) + q * p
     return {d: q for d, q in merged.items() if q}
 
 
@@ -27,7 +26,7 @@ def sums_of(space: Space, variants: int = 1) -> dict[int, list[Form]]:
         if variants > 1:
             nodes = [(node, sign) for node, sign in space.nodes[c].items() if node.op == "sum"]
             for node, sign in sorted(nodes, key=lambda item: len(item[0].children)):
-                forms.append(form_of(space, [(Fraction(1 - 2 * sign), r) for r in node.children]))
+                forms.append(form_of(space, [(1 - 2 * sign, r) for r in node.children]))
         kept = list({tuple(sorted(f.items())): f for f in forms if len(f) > 1 and c not in f}.values())[:variants]
         if kept:
             out[c] = kept
@@ -60,7 +59,7 @@ def share_sums(space: Space, classes: Sequence[int], limit: int, variants: int =
     for i, (_, form) in enumerate(chosen):
         for d in form:
             where.setdefault(d, []).append(i)
-    proposed: dict[tuple[tuple[int, Fraction], ...], dict[int, None]] = {}
+    proposed: dict[tuple[tuple[int, Rational], ...], dict[int, None]] = {}
     for i, (c, form) in enumerate(chosen):
         counts: dict[int, int] = {}
         for d in form:
@@ -82,17 +81,17 @@ def share_sums(space: Space, classes: Sequence[int], limit: int, variants: int =
             c, form = chosen[i]
             rest = [(q, 2 * d) for d, q in form.items() if d not in taken]
             if rest:
-                space.union(space.sum([(form[part[0][0]] / part[0][1], common), *rest]), 2 * c)
+                space.union(space.sum([(over(form[part[0][0]], part[0][1]), common), *rest]), 2 * c)
     return made
 
 
-def _proportional(a: Form, b: Form) -> list[tuple[tuple[int, Fraction], ...]]:
+def _proportional(a: Form, b: Form) -> list[tuple[tuple[int, Rational], ...]]:
     """Largest parts of two sums that are multiples of each other, scaled so that the first coefficient is 1."""
-    by_ratio: dict[Fraction, list[int]] = {}
+    by_ratio: dict[Rational, list[int]] = {}
     for d in sorted(a):
         if d in b:
-            by_ratio.setdefault(a[d] / b[d], []).append(d)
-    return [tuple((d, a[d] / a[part[0]]) for d in part) for part in by_ratio.values() if len(part) > 1]
+            by_ratio.setdefault(over(a[d], b[d]), []).append(d)
+    return [tuple((d, over(a[d], a[part[0]])) for d in part) for part in by_ratio.values() if len(part) > 1]
 
 
 def share_products(space: Space, classes: Sequence[int], limit: int) -> int:

@@ -1,0 +1,72 @@
+"""Every choice of nodes that a space allows has the value of its source: random terms, random prices, all planners."""
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from ricci.cost import Price, Sizes
+from ricci.dsl.reference import evaluate
+from ricci.egraph.extract import Effort, extract
+from ricci.egraph.planners import propose
+from ricci.egraph.pricing import NodePrice
+from ricci.egraph.terms import Loader, Reader, new_space
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dsl"))
+from random_terms import terms  # noqa: E402
+
+FEW = Effort(steps=2_000, kicks=8)
+
+
+class RandomPrice(NodePrice):
+    """A price for every node that has nothing to do with its work; seen nodes keep theirs."""
+
+    def __init__(self, space, seed, kind):
+        super().__init__(space, Price(kind), Sizes({}, 16), 1.0)
+        self.generator = random.Random(seed)
+        self.table = {}
+
+    def __call__(self, c, node):
+        return self.table.setdefault((c, repr(node)), self.generator.randrange(1, 100))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(terms(), st.integers(0, 1000))
+def test_random_choices_have_the_value_of_the_source(s, seed):
+    assume("/0" not in str(s.term) and "recip(0)" not in str(s.term))  # real terms are finite
+    space = new_space()
+    loader = Loader(space)
+    space.trace = []
+    refs = loader.load([s.term])
+    trace, space.trace = space.trace, None
+    propose(loader, Price("time"), Sizes(s.dims, 16), rounds=2, limit=60, nodes=400)
+    roots = [space.find(r) for r in refs]
+    found = extract(space, roots, RandomPrice(space, seed, ("ops", "time")[seed % 2]), {"source": trace}, FEW)
+    (term,) = Reader(space, found.choice, loader.templates).read(roots, [s.term])
+    assert term.type is s.term.type
+    (value,) = evaluate([term], s.values, s.dims)
+    expected = np.asarray(s.expected)
+    scale = max(1.0, float(np.max(np.abs(expected), initial=0.0)))
+    np.testing.assert_allclose(value, expected, atol=1e3 * s.tolerance * scale + 1e-9 * scale, rtol=0)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(terms())
+def test_the_source_comes_back(s):
+    """Without planners and with the source's own nodes chosen, the term that comes back is worth the same."""
+    assume("/0" not in str(s.term) and "recip(0)" not in str(s.term))
+    space = new_space()
+    loader = Loader(space)
+    refs = loader.load([s.term])
+    found = extract(space, refs, RandomPrice(space, 0, "ops"), {}, FEW)
+    (term,) = Reader(space, found.choice, loader.templates).read(refs, [s.term])
+    (value,) = evaluate([term], s.values, s.dims)
+    np.testing.assert_allclose(value, s.expected, atol=100 * s.tolerance + 1e-9, rtol=1e-9)
+
+
+if __name__ == "__main__":
+    pytest.main([__file__])
