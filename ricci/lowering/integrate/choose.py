@@ -98,7 +98,7 @@ def _candidates(program: Program, sizes: Mapping[str, int], found: Rates, end: f
 
 def _accurate(found: Rates, end: float, tolerance: float, order: int) -> float:
     """Steps for accuracy: a transient of the data (steps per decade of time), then changes at the smooth rate."""
-    per_change = 0.5 * tolerance ** (-1.0 / order)
+    per_change = 0.5 * math.pow(tolerance, -1.0 / order)
     decades = 1.0 + max(0.0, math.log10(max(found.initial * end, 1.0)))
     oscillation = abs(found.fastest.imag) * end
     return max(10.0, per_change * (decades + found.smooth * end + oscillation))

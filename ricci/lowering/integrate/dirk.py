@@ -36,7 +36,9 @@ class DiagonallyImplicit:
     def adaptive(self) -> bool:
         return self.tableau.error is not None
 
-    implicit = True
+    @property
+    def implicit(self) -> bool:
+        return True
 
     def memory(self, system: System) -> dict[str, Term]:
         return {}

@@ -35,7 +35,9 @@ class Explicit:
     def adaptive(self) -> bool:
         return self.tableau.error is not None
 
-    implicit = False
+    @property
+    def implicit(self) -> bool:
+        return False
 
     def memory(self, system: System) -> dict[str, Term]:
         if not self.tableau.first_same_as_last:

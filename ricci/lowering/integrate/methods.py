@@ -18,14 +18,12 @@ from ricci.lowering.integrate.explicit import Explicit
 from ricci.lowering.integrate.rosenbrock import Rosenbrock
 from ricci.lowering.integrate.system import Method
 
-METHODS: Mapping[str, Method] = {
-    method.name: method
-    for method in (
-        *map(Explicit, tableaux.EXPLICIT),
-        *map(DiagonallyImplicit, tableaux.DIAGONALLY_IMPLICIT),
-        *map(Rosenbrock, tableaux.ROSENBROCK),
-    )
-}
+_ALL: tuple[Method, ...] = (
+    *map(Explicit, tableaux.EXPLICIT),
+    *map(DiagonallyImplicit, tableaux.DIAGONALLY_IMPLICIT),
+    *map(Rosenbrock, tableaux.ROSENBROCK),
+)
+METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
 # understood, and not built yet
 PLANNED = {
     "strang": "splitting a right-hand side into parts",

@@ -34,8 +34,13 @@ class Rosenbrock:
     def error_order(self) -> int:
         return self.tableau.error_order
 
-    adaptive = True
-    implicit = True
+    @property
+    def adaptive(self) -> bool:
+        return True
+
+    @property
+    def implicit(self) -> bool:
+        return True
 
     def memory(self, system: System) -> dict[str, Term]:
         return {}

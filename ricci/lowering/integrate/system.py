@@ -129,11 +129,23 @@ class Attempt:
 class Method(Protocol):
     """A one-step method. `memory` are further carries of the loop (the last stage of the step before)."""
 
-    name: str
-    order: int
-    error_order: int
-    adaptive: bool
-    implicit: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def order(self) -> int: ...
+
+    @property
+    def error_order(self) -> int:
+        """Power of dt in the error estimate of one step."""
+
+    @property
+    def adaptive(self) -> bool:
+        """It estimates its error, so that dt can follow from `tol`."""
+
+    @property
+    def implicit(self) -> bool:
+        """It solves linear systems and stays stable for stiff terms."""
 
     def memory(self, system: System) -> dict[str, Term]:
         """Carries beside the states: name -> symbol."""
