@@ -20,7 +20,7 @@ from ricci.lowering.kernel import Holds, Kernel, Leaf, Load, Loop, Number, State
 
 ARENAS = {Kind.REAL: "F", Kind.INT: "I", Kind.BOOL: "B", Kind.COMPLEX: "Z"}
 OWN_NAMES = frozenset(
-    "F I B Z begin end fma choose maximum minimum to_real to_int infinity float32 math cmath np njit mirrored around "
+    "F I B Z nan larger smaller any_lane begin end fma choose maximum minimum to_real to_int infinity float32 math cmath np njit mirrored around "
     "square_root round_down round_up round_even magnitude exponential logarithm sine cosine hyperbolic_tangent power "
     "sum_lanes product_lanes maximum_lanes minimum_lanes a c".split()
 )
@@ -60,6 +60,7 @@ class KernelWriter:
     addresses: dict[tuple[str, tuple[Index, ...]], tuple[str, int]] = field(default_factory=dict)
     vector: tuple[str, str] | None = None  # axis and remaining lanes of the open vector loop
     accumulators: dict[Term, tuple[str, str | None]] = field(default_factory=dict)  # total -> scalar and vector accumulator
+    flags: dict[Term, tuple[str, str]] = field(default_factory=dict)  # total -> whether a NaN was met, in scalars and in lanes
     inner_totals: set[Term] = field(default_factory=set)  # accumulators begun inside the open vector loop
     operations: dict[Term, str] = field(default_factory=dict)
     dims: dict[str, None] = field(default_factory=dict)
@@ -167,6 +168,13 @@ class KernelWriter:
                 wide = self.names.fresh(f"{wish}_lanes")
                 self._line(f"{wide} = spread{self.lanes}({start})")
         self.accumulators[statement.total] = (scalar or "", wide)
+        if statement.operation in ("max", "min") and statement.total.kind == Kind.REAL and may_be_nan(body, statement.total):
+            self.flags[statement.total] = (self.names.fresh(f"{wish}_nan"), self.names.fresh(f"{wish}_nans"))
+            flag, flags = self.flags[statement.total]
+            if scalar:
+                self._line(f"{flag} = False")
+            if wide:
+                self._line(f"{flags} = spread{self.lanes}(False)")
         self.operations[statement.total] = statement.operation
 
     def _identity(self, operation: str, kind: Kind) -> str:
@@ -188,20 +196,38 @@ class KernelWriter:
             name = wide
             if statement.total not in self.inner_totals:
                 value = f"keep{self.lanes}({value}, {self.vector[1]}, {self._identity(operation, kind)})"
+        if operation in ("max", "min") and kind == Kind.REAL:
+            if not value.isidentifier():
+                self._line(f"{(fresh := self.names.fresh('a'))} = {value}")
+                value = fresh
+            if statement.total in self.flags:
+                flag = self.flags[statement.total][self.vector is not None]
+                self._line(f"{flag} = {flag} | ({value} != {value})")
+            self._line(f"{name} = {'larger' if operation == 'max' else 'smaller'}({value}, {name})")
+            return
         self._line(f"{name} = {joined(operation, kind, name, value)}")
 
     def _end(self, statement: kernel.End) -> None:
         total = statement.total
         scalar, wide = self.accumulators.pop(total)
         operation, kind = self.operations[total], total.kind
+        flag, flags = self.flags.pop(total, ("", ""))
         if total in self.inner_totals or wide is None:
-            self.locals[total] = (wide or scalar, len(self.frames) - 1)
+            text = wide or scalar
+            if flag:
+                name = self.names.fresh(name_of(total))
+                self._line(f"{name} = choose({flags if wide else flag}, nan, {text})")
+                text = name
+            self.locals[total] = (text, len(self.frames) - 1)
             self.inner_totals.discard(total)
             return
         across = {"sum": "sum_lanes", "prod": "product_lanes", "max": "maximum_lanes", "min": "minimum_lanes"}[operation]
         name = self.names.fresh(name_of(total))
         text = f"{across}({wide})"
-        self._line(f"{name} = {joined(operation, kind, scalar, text) if scalar else text}")
+        text = joined(operation, kind, scalar, text) if scalar else text
+        if flag:
+            text = f"choose({f'{flag} | ' if scalar else ''}any_lane({flags}), nan, {text})"
+        self._line(f"{name} = {text}")
         self.locals[total] = (name, len(self.frames) - 1)
 
     def _store(self, statement: kernel.Store) -> None:
@@ -414,6 +440,28 @@ def sizes_in(index: Index) -> list[tuple[str, Size]]:
                 found.append(("", atom.inner.constant))
                 stack.append(atom.inner)
     return found
+
+
+def may_be_nan(body: Sequence[Statement], total: Term) -> bool:
+    """Whether a value folded into a total could be NaN, as far as its expression tells."""
+    return any(not never_nan(s.value) for s in kernel.statements(body) if isinstance(s, kernel.Fold) and s.total is total)
+
+
+def never_nan(term: Term) -> bool:
+    """Sufficient: `where(x <= c, x, d)` with numbers c, d is no NaN, nor is the absolute value or a multiple of such."""
+    while True:
+        if term.op == "const" or term.kind != Kind.REAL:
+            return True
+        if term.op == "map" and term.attrs[0] == "abs":
+            term = term.args[0]
+        elif term.op == "linear" and len(term.args) == 1:
+            term = term.args[0]
+        elif term.op == "map" and term.attrs[0] == "where":
+            test, yes, no = term.args
+            bounded = test.op == "map" and test.attrs[0] in ("lt", "le", "gt", "ge") and yes in test.args
+            return no.op == "const" and bounded
+        else:
+            return False
 
 
 def fold_loops(body: Sequence[Statement], total: Term, whole: Kernel, lanes: int) -> set[bool]:

@@ -75,12 +75,13 @@ from numba import njit
 
 from ricci.backends.team import around, edge, meet, mirrored, pieces
 from ricci.backends.vectors import (
-    choose, cosine, exponential, fma, hyperbolic_tangent, keep{n}, load1, load{n}, logarithm, magnitude, maximum,
+    any_lane, choose, cosine, exponential, fma, hyperbolic_tangent, keep{n}, larger, load1, load{n}, logarithm, magnitude, maximum,
     maximum_lanes, minimum, minimum_lanes, power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, sine,
-    spread{n}, square_root, store1, store_part{n}, sum_lanes, to_int, to_real,
+    smaller, spread{n}, square_root, store1, store_part{n}, sum_lanes, to_int, to_real,
 )
 
 infinity = math.inf
+nan = math.nan
 float32 = np.float32
 kernel = dict(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 driver = dict(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
@@ -91,7 +92,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
     """The module of a plan. `single`: reals have 32 bits."""
     lanes = vector_lanes() * (2 if single else 1)
     names = Namespace()
-    names.reserve("kernel", "driver", "infinity", "float32", "np", "math", "cmath", "njit")
+    names.reserve("kernel", "driver", "infinity", "nan", "float32", "np", "math", "cmath", "njit")
     kernels: dict[int, tuple[Kernel, Emitted]] = {}
     functions: list[str] = []
     for step in steps_of(plan.steps):

@@ -373,6 +373,37 @@ def minimum(typing: Any, x: Any, y: Any) -> Any:
     return _result((x, y))(x, y), _real_intrinsic("minimum", 2)
 
 
+def _extreme(symbol: str) -> Any:
+    @intrinsic
+    def function(typing: Any, x: Any, y: Any) -> Any:
+        result = _result((x, y))
+
+        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            left, right = (_convert(context, builder, a, t, result) for a, t in zip(args, (x, y), strict=True))
+            return builder.select(builder.fcmp_ordered(symbol, left, right), left, right)
+
+        return result(x, y), emit
+
+    return function
+
+
+larger = _extreme(">")  # one instruction; y where a NaN is compared
+smaller = _extreme("<")
+
+
+@intrinsic
+def any_lane(typing: Any, x: Any) -> Any:
+    """Whether a truth value or some lane of truth values holds."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if not isinstance(x, Vector):
+            return args[0]
+        bits = builder.bitcast(args[0], ir.IntType(x.lanes))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    return types.boolean(x), emit
+
+
 def _unary(name: str) -> Any:
     @intrinsic
     def function(typing: Any, x: Any) -> Any:

@@ -62,7 +62,17 @@ class Aliases:
         if set(axes) != set(item.loops) or len(axes) != slot.rank:
             return None
         place = Place(slot, tuple(axes), tuple(offsets))
+        if not all(self._around(item, a, o, n) for a, o, n in zip(axes, offsets, slot.extents, strict=True)):
+            return None
         return place if self._claim(item.term, place) else None
+
+    def _around(self, item: Item, axis: str, offset: Size, extent: Size) -> bool:
+        """Whether what the term adds to its bulk along an axis lies outside the slot's own elements."""
+        size = item.loops[axis]
+        lo, hi = bulk(ordered_cuts(item.cuts.get(axis, {}), size), size)
+        below = lo == 0 or at_most(lo + offset, 0)
+        above = hi == size or at_most(extent, hi + offset)
+        return bool(below and above)
 
     def _copied(self, item: Item, block: Block) -> Load | None:
         """The load that the value of the item is in its bulk region."""

@@ -18,10 +18,9 @@ from ricci.lowering.schedule import decide
 from ricci.lowering.schedule.alias import Aliases
 from ricci.lowering.schedule.edges import ordered, with_ghosts
 from ricci.lowering.schedule.items import Item, make_item, ordered_cuts, wraps_of
+from ricci.lowering.schedule.levels import Group, Levels, loop_key, outer_axis
 from ricci.lowering.schedule.plan import Assign, Launch, Member, Nest, Pass, Place, Slot, Step
 from ricci.lowering.schedule.pull import Ghosts, Puller, Scalars, identity
-
-Key = tuple[tuple[str, ...], tuple[Size, ...], str | None, str]
 
 
 class Names:
@@ -102,8 +101,8 @@ class Block:
         while True:
             found = decide.usage(order, must)
             items = self._items(order, roots, found.stored)
-            levels = Levels(self, items)
-            nest = {item.term: number for number, group in enumerate(levels.groups()) for item in group}
+            levels = self._levels(items)
+            nest = {item.term: number for number, group in enumerate(levels.groups) for item in group.items}
             more = decide.shared_between(found.points, order, found.stored, nest)
             if not more - must:
                 break
@@ -117,6 +116,11 @@ class Block:
             elif before is not now:
                 self.known[before] = now
         return steps
+
+    def _levels(self, items: list[Item]) -> Levels:
+        names = {definition: name for ghosts in self.wraps.values() for name, definition in ghosts}
+        names |= {definition: name for name, definition in self.definitions.items()}
+        return Levels(items, self.source, names)
 
     # items
 
@@ -192,7 +196,7 @@ class Block:
         """Periodic reads along the vector axis; rows of other axes are found by their number."""
         if not item.in_nest:
             return {}
-        vector = loop_key(item, self)[2]
+        vector = loop_key(item)[2]
         return {t: own for t, widths in wraps_of(item, vector).items() if (own := widths)}
 
     # writing
@@ -201,7 +205,7 @@ class Block:
         steps: list[Step] = []
         for level in levels.sequence():
             for entry in level:
-                for item in entry if isinstance(entry, list) else [entry]:
+                for item in entry.items if isinstance(entry, Group) else [entry]:
                     if item.how in ("store", "partial", "add"):
                         self._allocate(item)
                     elif item.how in ("total", "scalar"):
@@ -211,7 +215,7 @@ class Block:
                 elif isinstance(entry, Item):
                     steps.extend(self.structures[entry.term.op](self, entry.term))
                 else:
-                    steps.extend(Launch(self.zero_nest(item)) for item in entry if item.how == "add")
+                    steps.extend(Launch(self.zero_nest(item)) for item in entry.items if item.how == "add")
                     steps.append(Launch(self._nest(entry)))
         return steps
 
@@ -287,28 +291,32 @@ class Block:
         value = scalars.own_value(identity(item.term))
         return Assign(self.known[item.term], value, scalars.leaves, scalars.computed)
 
-    def _nest(self, group: list[Item]) -> Nest:
-        key = loop_key(group[0], self)
-        sizes = dict(zip(key[0], key[1], strict=True))
+    def _nest(self, group: Group) -> Nest:
+        cuts: dict[str, dict[Size, None]] = {}
+        sizes: dict[str, Size] = {}
+        for item in group.items:
+            sizes.update(item.loops)
+            for axis, found in item.cuts.items():
+                cuts.setdefault(axis, {}).update(found)
+        passes = tuple(Pass(key[0], key[2], dict(zip(key[0], key[1], strict=True)), self._members(items)) for key, items in group.passes)
+        settled = {axis: ordered_cuts(found, sizes[axis]) for axis, found in cuts.items() if axis in sizes}
+        notes = tuple(dict.fromkeys(self.shop.origins[i.term] for i in group.items if i.term in self.shop.origins))
+        name = self.shop.names.fresh("compute_" + self.title(group.items[0].term))
+        common = (passes[0].order[0],) if len(passes) > 1 else ()
+        nest = Nest(name, passes, common, settled, outer_axis(group.items[0]), notes)
+        self.shop.makers[id(nest)] = self
+        return nest
+
+    def _members(self, items: Sequence[Item]) -> tuple[Member, ...]:
         members = []
-        for item in group:
+        for item in items:
             place = self.places.get(item.term)
             target = self.known.get(item.term, item.term)
             operation = "sum" if item.term.op != "reduce" else reduce_operation(item.term)
             bound = tuple(a for a in item.loops if a not in item.term.axes)
             axis = str(item.term.attrs[0]) if item.how == "add" else ""  # type: ignore[index]
             members.append(Member(item.how, item.term, target, place, operation, bound, axis))
-        cuts: dict[str, dict[Size, None]] = {}
-        for item in group:
-            for axis, found in item.cuts.items():
-                cuts.setdefault(axis, {}).update(found)
-        wish = self.title(group[0].term)
-        one = Pass(key[0], key[2], sizes, tuple(members))
-        settled = {axis: ordered_cuts(found, sizes[axis]) for axis, found in cuts.items() if axis in sizes}
-        notes = tuple(dict.fromkeys(self.shop.origins[i.term] for i in group if i.term in self.shop.origins))
-        nest = Nest(self.shop.names.fresh("compute_" + wish), (one,), (), settled, _shared_axis(one), notes)
-        self.shop.makers[id(nest)] = self
-        return nest
+        return tuple(members)
 
 
 def reduce_operation(term: Term) -> str:
@@ -316,126 +324,14 @@ def reduce_operation(term: Term) -> str:
     return str(term.attrs[0] if isinstance(term.attrs, tuple) else term.attrs)
 
 
-def _shared_axis(one: Pass) -> str | None:
-    """The axis whose loop threads share: the outermost, unless several of its turns write one place."""
-    if not one.order or any(m.how == "add" for m in one.members):
-        return None
-    outer = one.order[0]
-    return None if any(outer in m.bound for m in one.members if m.how == "partial") else outer
-
-
 def wrap_definition(term: Term, axis: str, width: int) -> tuple[Term, Term]:
     """(symbol, definition) of a field extended by `width` periodic ghosts on both sides of an axis."""
     wide = f"{axis}:w{width}"
     size = term.axes[axis]
     axes = {(wide if a == axis else a): (n + 2 * width if a == axis else n) for a, n in term.axes.items()}
-    index = {a: (Index.axis(wide) - width).mod(size) if a == axis else Index.axis(a) for a in term.axes}
-    definition = build.reindex(term, axes, index)
+    definition = build.reindex(term, axes, {axis: (Index.axis(wide) - width).mod(size)}, fill=0)
     return build.symbol(f"{_text(term)} with ghosts", definition.type), definition
 
 
 def _text(term: Term) -> str:
     return symbol.name_of(term) if term.op == "symbol" else term.digest.hex()
-
-
-def loop_key(item: Item, block: Block) -> Key:
-    """Loop order, sizes, vector axis and style of an item; items with equal keys can share loops."""
-    free = list(item.term.axes) if item.how != "total" else list(item.loops)
-    bound = [a for a in item.loops if a not in free]
-    if item.how == "add":
-        free, bound = list(item.loops), []
-    style = "plain"
-    vector = free[-1] if free else None
-    if bound:
-        vector = _vote(item, [*free[-1:], *bound])
-        if vector in bound:
-            order = [*free, *[a for a in bound if a != vector], vector]
-        else:
-            order = [*free, *bound]
-            style = "inner"
-    else:
-        order = free
-    return tuple(order), tuple(item.loops[a] for a in order), vector, style
-
-
-def _vote(item: Item, candidates: Sequence[str]) -> str:
-    """The candidate axis along which most reads are contiguous; a free one (listed first) wins ties."""
-    votes = dict.fromkeys(candidates, 0)
-    for at in item.reads:
-        if at.index:
-            name = at.index[-1].single_axis or next((a.axis for a, k in at.index[-1].terms if a.kind == "axis" and k == 1), None)
-            if name in votes:
-                votes[name] += 1
-    return max(candidates, key=lambda a: votes[a])
-
-
-@dataclass
-class Levels:
-    """Levels of items: an item runs at a level after everything it waits for; items of a level with one key share a nest."""
-
-    block: Block
-    items: list[Item]
-    level: dict[Term, int] = field(default_factory=dict)
-    ready: dict[Term, int] = field(default_factory=dict)
-    nests: dict[tuple[int, Key], list[Item]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        names = {definition: name for ghosts in self.block.wraps.values() for name, definition in ghosts}
-        names |= {definition: name for name, definition in self.block.definitions.items()}
-        for item in self.items:
-            lowest = self._lowest(item)
-            if item.in_nest:
-                lowest = self._join(item, lowest)
-            self.level[item.term] = lowest
-            self.ready[item.term] = lowest if item.how == "scalar" else lowest + 1
-            if item.term in names:
-                self.level[names[item.term]] = lowest
-                self.ready[names[item.term]] = lowest + 1
-
-    def _lowest(self, item: Item) -> int:
-        lowest = 0
-        key = loop_key(item, self.block) if item.in_nest else None
-        for scalar in item.scalars:
-            lowest = max(lowest, self._ready(scalar))
-        for leaf in dict.fromkeys(p.term for p in item.reads):
-            source = self.block.source(item, leaf)
-            same = source is leaf and key is not None and self._same_nest(item, leaf, key)
-            lowest = max(lowest, self.level[leaf] if same else self._ready(source))
-        if item.how == "structure":
-            for a in item.term.args:
-                if isinstance(a.type, TupleType):
-                    lowest = max(lowest, self._ready(a))
-        return lowest
-
-    def _ready(self, term: Term) -> int:
-        base = term.args[0] if term.op == "proj" and term not in self.ready else term
-        return self.ready.get(base, 0)
-
-    def _same_nest(self, item: Item, leaf: Term, key: Key) -> bool:
-        maker = self.level.get(leaf)
-        return (
-            maker is not None
-            and any(i.term is leaf and i.how == "store" for i in self.nests.get((maker, key), ()))
-            and item.reads_same_point(leaf)
-        )
-
-    def _join(self, item: Item, lowest: int) -> int:
-        key = loop_key(item, self.block)
-        levels = sorted(level for level, other in self.nests if other == key and level >= lowest)
-        chosen = levels[0] if levels else lowest
-        self.nests.setdefault((chosen, key), []).append(item)
-        return chosen
-
-    def groups(self) -> list[list[Item]]:
-        return list(self.nests.values())
-
-    def sequence(self) -> list[list[Item | list[Item]]]:
-        """Per level: scalars, then nests, then structures."""
-        last = max(self.level.values(), default=-1)
-        out: list[list[Item | list[Item]]] = []
-        for level in range(last + 1):
-            here: list[Item | list[Item]] = [i for i in self.items if i.how == "scalar" and self.level[i.term] == level]
-            here.extend(group for (at, _), group in self.nests.items() if at == level)
-            here.extend(i for i in self.items if i.how == "structure" and self.level[i.term] == level)
-            out.append(here)
-        return out
