@@ -1,4 +1,4 @@
-"""Band and dense LU against numpy, interpreted and compiled."""
+"""Band LU against numpy, interpreted and compiled."""
 
 import numpy as np
 import pytest
@@ -47,29 +47,21 @@ def test_band_exchanges_rows():
     assert np.allclose(x, np.linalg.solve(matrix, [1, 2, 3]))
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 17])
-def test_dense(n):
-    rng = np.random.default_rng(n)
-    matrix = rng.normal(size=(n, n))
-    matrix[0, 0] = 0 if n > 1 else 2
-    factors, pivots, b = matrix.copy(), np.zeros(n, dtype=np.int64), rng.normal(size=n)
-    ls.dense_factor(factors, pivots)
-    x = b.copy()
-    ls.dense_solve(factors, pivots, x)
-    assert np.allclose(matrix @ x, b)
-
-
 def test_singular_is_nan():
     for matrix in (np.ones((3, 3)), np.zeros((1, 1))):
         n = len(matrix)
-        factors, pivots, x = matrix.copy(), np.zeros(n, dtype=np.int64), np.ones(n)
-        ls.dense_factor(factors, pivots)
-        ls.dense_solve(factors, pivots, x)
-        assert np.isnan(x).any()
-        band, x = band_of(matrix, n - 1, n - 1), np.ones(n)
+        band, pivots, x = band_of(matrix, n - 1, n - 1), np.zeros(n, dtype=np.int64), np.ones(n)
         ls.band_factor(band, n - 1, n - 1, pivots)
         ls.band_solve(band, n - 1, n - 1, pivots, x)
         assert np.isnan(x).any()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 9, 10])
+def test_rings_keep_neighbours_near(n):
+    places = [ls.ring_place(i, n, 1) for i in range(n)]
+    assert sorted(places) == list(range(n))
+    for reach in (1, 2):
+        assert all(abs(ls.ring_place(i + reach, n, 1) - places[i]) <= 2 * reach for i in range(n))
 
 
 def test_compiled_gives_the_same():

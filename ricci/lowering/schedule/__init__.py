@@ -10,10 +10,15 @@ from ricci.dsl.types import TupleType
 from ricci.lowering.schedule.block import Block, Workshop
 from ricci.lowering.schedule.plan import Place, Plan
 from ricci.lowering.schedule.structures import STRUCTURES
+from ricci.lowering.solvers import with_solvers
 
 
-def schedule(function: Function, origins: Mapping[Term, str] | None = None) -> Plan:
-    """The plan of a function. `origins` gives the source line of terms, for comments in the generated code."""
+def schedule(function: Function, origins: Mapping[Term, str] | None = None, sizes: Mapping[str, int] | None = None) -> Plan:
+    """The plan of a function. `origins` gives the source line of terms, for comments in the generated code.
+
+    `sizes`: extents of dims as far as they are known; they decide only how linear systems are solved.
+    """
+    function = with_solvers(function, sizes or {})
     shop = Workshop(origins=dict(origins or {}))
     places: dict[Term, Place] = {}
     known: dict[Term, Term] = {}

@@ -19,6 +19,7 @@ from ricci.lowering.kernel import Load
 from ricci.lowering.schedule import decide
 from ricci.lowering.schedule.block import Block
 from ricci.lowering.schedule.plan import Assign, Call, Launch, Place, Put, Rebind, Repeat, Slot, Step, Swap, While, Window
+from ricci.lowering.schedule.solve import lower_factor, lower_solve_factored
 
 ZERO = Size.of(0)
 
@@ -300,7 +301,11 @@ def lower_call(block: Block, term: Term) -> list[Step]:
 
 
 def lower_library(block: Block, term: Term) -> list[Step]:
-    """A linear system is solved in compiled code, the rest between compiled parts."""
+    """A factored linear system is solved in compiled code, the rest between compiled parts."""
+    if term.attrs[0] == "factor":
+        return lower_factor(block, term)
+    if term.attrs[0] == "solve_factored":
+        return lower_solve_factored(block, term)
     return lower_call(block, term)
 
 

@@ -1,0 +1,216 @@
+"""Linear systems as terms that can be scheduled: `solve` becomes factors of a band matrix, or an iteration.
+
+- A stencil (windows.py) of moderate bandwidth: its coefficients are ordinary terms, computed like any others; `factor` puts
+  them into a band matrix and factors it, once for all right-hand sides with the same matrix; `solve_factored` uses that.
+- Anything else (large grids in two and three dimensions, sums over axes): the stabilized bi-conjugate gradient iteration,
+  matrix-free, as an `iterate` term. Without convergence the solution is infinite: the time loop then makes its step smaller.
+
+Source of the iteration: H. A. van der Vorst, SIAM J. Sci. Stat. Comput. 13 (1992).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from ricci.dsl import build
+from ricci.dsl.ops import OPERATORS
+from ricci.dsl.ops.band import Entry, GridAxis, Layout, Unknown
+from ricci.dsl.ops.pointwise import unexpanded
+from ricci.dsl.ops.proj import make_tuple
+from ricci.dsl.ops.symbol import CONSTANTS, name_of
+from ricci.dsl.term import Function, Term, rewrite, substitute, symbols
+from ricci.dsl.types import Kind, Size, Type, at_most
+from ricci.lowering.windows import Offset, Stencil, grid_axis, stencil
+
+WIDEST = 128  # bandwidth (one side) from which the iteration is cheaper, and uses less memory
+MOST_AXES = 3
+CONVERGED = Fraction(1, 10**10)  # relative residual
+MOST_ITERATIONS = 500
+
+Terms = tuple[Term, ...]
+
+
+def with_solvers(function: Function, sizes: Mapping[str, int]) -> Function:
+    """The function with every `solve`, also inside loops, replaced. `sizes`: extents of dims as far as they are known."""
+    done: dict[Function, Function] = {}
+
+    def inner(body: Function) -> Function:
+        if body not in done:
+            roots = rewrite(body.roots, visit)
+            done[body] = Function(body.name, body.params, tuple(zip((n for n, _ in body.results), roots, strict=True)))
+        return done[body]
+
+    def visit(term: Term, args: Terms) -> Term:
+        if term.op == "library" and term.attrs[0] == "solve":
+            return solver(term.attrs[1], args, sizes)
+        if term.op == "iterate":
+            body, cond, count = term.attrs
+            return build.iterate(inner(body), inner(cond), args[:count], args[count:])
+        if term.op == "scan":
+            body, axis, size, count, sequences, reverse = term.attrs
+            parts = args[:count], args[count : count + sequences], args[count + sequences :]
+            return build.scan(inner(body), axis, size, *parts, reverse)
+        return term if args == term.args else OPERATORS[term.op].rebuild(term, args)
+
+    return inner(function)
+
+
+def solver(apply: Function, args: Sequence[Term], sizes: Mapping[str, int]) -> Term:
+    """A tuple of x_1..x_m with apply(x, constants) = b, args = (b_1..b_m, constants)."""
+    count = len(apply.results)
+    unknowns = tuple(build.symbol(f"solve:{k}", p.type) for k, p in enumerate(apply.params[:count]))
+    results = substitute(apply.roots, dict(zip(apply.params, (*unknowns, *args[count:]), strict=True)))
+    results = [build.conform(r, u.type) for r, u in zip(results, unknowns, strict=True)]
+    right = tuple(build.conform(b, u.type) for b, u in zip(args[:count], unknowns, strict=True))
+    found = stencil(results, unknowns) if all(u.kind == Kind.REAL for u in unknowns) else None
+    layout = None if found is None else band_layout(found, unknowns, sizes)
+    if found is None or layout is None:
+        return bicgstab(results, unknowns, right)
+    coefficients = [_plain(found.entries[e.row, e.column][offset]) for e, offset in _entries(found, layout)]
+    factors = build.library("factor", coefficients, (layout,))
+    return build.library("solve_factored", (build.proj(factors, 0), build.proj(factors, 1), *right), (layout,))
+
+
+def _plain(coefficient: Term) -> Term:
+    """A coefficient that is the same everywhere as a term without axes."""
+    core = unexpanded(coefficient)
+    return build.cast(core if not core.axes else coefficient, Kind.REAL)
+
+
+def _entries(found: Stencil, layout: Layout) -> list[tuple[Entry, Offset]]:
+    offsets = {
+        (*pair, tuple(offset[a.name] for a in layout.axes)): offset for pair, entry in found.entries.items() for offset in entry
+    }
+    return [(e, offsets[e.row, e.column, e.offsets]) for e in layout.entries]
+
+
+# band matrices
+
+
+def band_layout(found: Stencil, unknowns: Sequence[Term], sizes: Mapping[str, int]) -> Layout | None:
+    """Order of the unknowns for a band matrix: the longest axis outermost; None when the band is wide or unknown."""
+    extents = _extents(unknowns)
+    if extents is None or len(extents) > MOST_AXES:
+        return None
+    known = {name: _value(size, sizes) for name, size in extents.items()}
+    if len(extents) > 1 and any(n is None for n in known.values()):
+        return None
+    order = sorted(extents, key=lambda a: (-(known[a] or 0), a))
+    axes: list[GridAxis] = []
+    stride = Size.of(len(unknowns))
+    for name in reversed(order):
+        axes.insert(0, GridAxis(name, extents[name], stride, name in found.periodic))
+        stride = stride * extents[name]
+    place = {a.name: g for g, a in enumerate(axes)}
+    own = tuple(
+        Unknown(tuple((a, place[grid_axis(a)[0]], grid_axis(a)[1]) for a in u.axes), tuple(u.axes.values())) for u in unknowns
+    )
+    entries = sorted(
+        (Entry(*pair, tuple(o[a.name] for a in axes)) for pair, entry in found.entries.items() for o in entry),
+        key=lambda e: (e.row, e.column, e.offsets),
+    )
+    lower, upper = Size.of(len(unknowns) - 1), Size.of(len(unknowns) - 1)
+    for axis in axes:
+        low, high = found.reach(axis.name)
+        if axis.ring:
+            low, high = -2 * max(-low, high), 2 * max(-low, high)
+        lower, upper = lower + axis.stride * max(-low, 0), upper + axis.stride * max(high, 0)
+    for bandwidth in (lower, upper):
+        value = _value(bandwidth, sizes)
+        if value is None or value > WIDEST:
+            return None
+    return Layout(tuple(axes), own, tuple(entries), stride, lower, upper)
+
+
+def _value(size: Size, sizes: Mapping[str, int]) -> int | None:
+    if size.constant is not None:
+        return size.constant
+    return size.evaluate(sizes) if all(d.name in sizes for d in size.dims) else None
+
+
+def _extents(unknowns: Sequence[Term]) -> dict[str, Size] | None:
+    """Number of nodes of every grid axis; None when the unknowns do not all lie on the same grid axes."""
+    extents: dict[str, Size] = {}
+    for u in unknowns:
+        for axis, size in u.axes.items():
+            name, _ = grid_axis(axis)
+            whole = size + sum(int(c) for c in axis.partition(":")[2] if c.isdigit())
+            held = extents.get(name, whole)
+            if at_most(held, whole) is None:
+                return None
+            extents[name] = whole if at_most(held, whole) else held
+    same = all({grid_axis(a)[0] for a in u.axes} == extents.keys() for u in unknowns)
+    return extents if same else None
+
+
+# the iteration
+
+
+def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms) -> Term:
+    """Tuple of x with results(x) = right: x_0 = 0, until |r| <= 1e-10 |b|; infinite when that is not reached."""
+    count = len(unknowns)
+
+    def family(name: str) -> Terms:
+        return tuple(build.symbol(f"solve:{name}:{k}", u.type) for k, u in enumerate(unknowns))
+
+    def scalar(name: str) -> Term:
+        return build.symbol(f"solve:{name}", Type(Kind.REAL))
+
+    x, r, p, v, shadow = (family(n) for n in ("x", "r", "p", "v", "shadow"))
+    rho, alpha, omega, size, goal = (scalar(n) for n in ("rho", "alpha", "omega", "size", "goal"))
+    turns = build.symbol("solve:turns", Type(Kind.INT))
+
+    def times(vector: Sequence[Term]) -> Terms:
+        return tuple(build.group(t) for t in substitute(results, dict(zip(unknowns, vector, strict=True))))
+
+    rho_new = dot(shadow, r)
+    beta = build.divide(build.mul(rho_new, alpha), build.mul(rho, omega))
+    p_new = tuple(
+        build.group(build.add(a, build.mul(beta, build.sub(b, build.mul(omega, c))))) for a, b, c in zip(r, p, v, strict=True)
+    )
+    v_new = times(p_new)
+    alpha_new = build.divide(rho_new, dot(shadow, v_new))
+    s = tuple(build.group(build.sub(a, build.mul(alpha_new, b))) for a, b in zip(r, v_new, strict=True))
+    t = times(s)
+    # s = 0 is the solution: any omega will do
+    square = dot(t, t)
+    omega_new = build.divide(dot(t, s), build.where(build.apply("eq", square, _number(0)), _number(1), square))
+    x_new = tuple(
+        build.add(a, build.mul(alpha_new, b), build.mul(omega_new, c)) for a, b, c in zip(x, p_new, s, strict=True)
+    )
+    r_new = tuple(build.sub(a, build.mul(omega_new, b)) for a, b in zip(s, t, strict=True))
+    carries = (*x, *r, *p, *v, rho, alpha, omega, size, turns)
+    after = (*x_new, *r_new, *p_new, *v_new, rho_new, alpha_new, omega_new, dot(r_new, r_new), build.add(turns, build.const(1)))
+    zeros = tuple(build.zero(u.type) for u in unknowns)
+    one = _number(1)
+    begin = (*zeros, *right, *zeros, *zeros, one, one, one, dot(right, right), build.const(0))
+    outer = {goal: build.scale(CONVERGED**2, dot(right, right)), **dict(zip(shadow, right, strict=True))}
+    constants = [c for c in symbols([*after, goal]) if c not in carries and not _is_size(c)]
+    params = (*carries, *constants)
+    named = tuple((str(k), build.conform(a, c.type)) for k, (a, c) in enumerate(zip(after, carries, strict=True)))
+    going = build.apply(
+        "and", build.apply("lt", goal, size), build.apply("lt", turns, build.const(MOST_ITERATIONS))
+    )
+    values = [outer.get(c, c) for c in constants]
+    loop = build.iterate(Function("bicgstab", params, named), Function("goes_on", params, (("going", going),)), begin, values)
+    reached = build.apply("le", build.proj(loop, 4 * count + 3), outer[goal])
+    infinite = build.const(float("inf"), Kind.REAL)
+    return make_tuple([build.where(reached, build.proj(loop, k), infinite) for k in range(count)])
+
+
+def _is_size(symbol: Term) -> bool:
+    return name_of(symbol).startswith("#") or name_of(symbol) in CONSTANTS
+
+
+def _number(value: int) -> Term:
+    return build.const(value, Kind.REAL)
+
+
+def dot(left: Sequence[Term], right: Sequence[Term]) -> Term:
+    """Sum over all unknowns of left * right."""
+    parts = []
+    for a, b in zip(left, right, strict=True):
+        product = build.mul(a, b)
+        parts.append(build.sum_over(product, tuple(product.axes)) if product.axes else product)
+    return build.add(*parts)
