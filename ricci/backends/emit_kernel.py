@@ -6,6 +6,7 @@ Totals are returned. The innermost stride of every array is 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -44,6 +45,7 @@ class Emitted:
     arguments: tuple[Argument, ...]
     body: tuple[str, ...]
     totals: tuple[tuple[Term, str], ...]
+    canonical: str = ""  # the text with names by order of appearance: equal ones are one function
 
 
 @dataclass
@@ -84,7 +86,9 @@ class KernelWriter:
         elif not lines:
             lines.append("pass")
         header = [comment(note) for note in self.kernel.notes]
-        return Emitted(self.kernel.name, self._arguments(lines), tuple(header + lines), self.kernel.totals)
+        arguments = self._arguments(lines)
+        canonical = canonical_text([", ".join(a.name for a in arguments), *lines], self.names.taken - OWN_NAMES)
+        return Emitted(self.kernel.name, arguments, tuple(header + lines), self.kernel.totals, canonical)
 
     # statements
 
@@ -391,6 +395,17 @@ class KernelWriter:
         if self.kernel.shared is not None:
             out += [Argument(("slab", "begin"), "begin"), Argument(("slab", "end"), "end")]
         return tuple(out)
+
+
+def canonical_text(lines: Sequence[str], names: set[str]) -> str:
+    """Lines with each of the names replaced by the number of its first appearance."""
+    numbers: dict[str, str] = {}
+
+    def numbered(match: re.Match[str]) -> str:
+        word = match.group()
+        return numbers.setdefault(word, f"${len(numbers)}") if word in names else word
+
+    return re.sub(r"[A-Za-z_]\w*", numbered, "\n".join(lines))
 
 
 def joined(operation: str, kind: Kind, left: str, right: str) -> str:

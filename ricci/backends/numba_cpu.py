@@ -8,7 +8,7 @@ import inspect
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache as remembered
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,17 @@ def emit(plan: Plan, single: bool = False) -> Program:
     names.reserve("kernel", "driver", "infinity", "nan", "float32", "np", "math", "cmath", "njit")
     kernels: dict[int, tuple[Kernel, Emitted]] = {}
     functions: list[str] = []
+    known: dict[str, str] = {}
     for step in steps_of(plan.steps):
         if isinstance(step, Launch):
             lowered = lower_launch(plan, step)
             emitted = KernelWriter(lowered, lanes, single).write()
-            emitted = Emitted(names.fresh(emitted.name), emitted.arguments, emitted.body, emitted.totals)
+            same = known.get(emitted.canonical)
+            emitted = replace(emitted, name=names.fresh(emitted.name) if same is None else same)
             kernels[id(step)] = (lowered, emitted)
-            functions += kernel_text(emitted)
+            if same is None:
+                known[emitted.canonical] = emitted.name
+                functions += kernel_text(emitted)
     writer = DriverWriter(plan, kernels, single)
     drivers = writer.write()
     title = f'"""{comment(plan.function.name)[2:].replace(chr(34), "").replace(chr(92), "")}: generated code."""\n\n'

@@ -77,7 +77,8 @@ class Block:
     structures: Mapping[str, StructureLowering]
     targets: dict[Term, Slot] = field(default_factory=dict)  # slots that must receive certain terms
     inside_loop: bool = False
-    users: dict[Term, int] = field(default_factory=dict)
+    levels: Levels | None = None
+    wanted: set[Term] = field(default_factory=set)
     definitions: dict[Term, Term] = field(default_factory=dict)  # symbols of extended terms -> what they are
     wraps: dict[Term, list[tuple[Term, Term]]] = field(default_factory=dict)  # leaf -> ghost terms (symbol, definition), in order
     wrap_axes: dict[Term, dict[str, int]] = field(default_factory=dict)
@@ -90,12 +91,6 @@ class Block:
         replaced = dict(zip(original, roots, strict=True))
         self.targets = {replaced.get(t, t): slot for t, slot in self.targets.items()}
         order = ordered(roots, self.definitions)
-        self.users = {}
-        for term in order:
-            for a in term.args:
-                self.users[a] = self.users.get(a, 0) + 1
-        for root in roots:
-            self.users[root] = self.users.get(root, 0) + 1
         must = decide.demanded([r for r in roots if not isinstance(r.type, TupleType)], order) | set(self.targets)
         must |= set(self.definitions.values())
         while True:
@@ -107,6 +102,7 @@ class Block:
             if not more - must:
                 break
             must |= more | (found.stored - must)
+        self.levels, self.wanted = levels, set(roots)
         steps = self._write(levels)
         for before, now in replaced.items():
             if now in self.places:
@@ -232,16 +228,27 @@ class Block:
         return symbol.name_of(init) if init.op == "symbol" else self.shop.titles.get(init, "carry")
 
     def take(self, term: Term, user: Term) -> Slot | None:
-        """The slot of a term that only `user` needs, for it to overwrite; None if others need it or it is part of another."""
-        if self.users.get(term, 0) != 1 or term not in self.places:
-            return None
+        """The slot of an argument that nobody needs after `user`, for it to overwrite; None if it is needed or part of another."""
         place = self.places[term]
-        if place.slot.within is not None or place.axes != tuple(term.axes) or any(o != 0 for o in place.offsets):
+        if user.args.count(term) != 1 or term in self.targets or place.slot.within is not None or place.slot.dense:
             return None
-        if place.slot.extents != tuple(term.axes.values()) or term in self.targets:
+        if place.axes != tuple(term.axes) or any(o != 0 for o in place.offsets) or place.slot.extents != tuple(term.axes.values()):
             return None
-        mine = term.op != "symbol" and term.op != "proj" if self.inside_loop else term.op != "proj"
-        return place.slot if mine else None
+        if term.op == "symbol" and (self.inside_loop or place.slot.role != "input"):
+            return None
+        sharing = {t for t, other in self.places.items() if other.slot is place.slot}
+        return None if sharing & self.wanted or any(self._read_after(t, user) for t in sharing) else place.slot
+
+    def _read_after(self, term: Term, user: Term) -> bool:
+        """Whether an item reads a term after (or beside) a structure."""
+        assert self.levels is not None
+        last = self.levels.level[user]
+        for item in self.levels.items:
+            if item.term is not user and any(p.term is term or self.source(item, p.term) is term for p in item.reads):
+                level = self.levels.level[item.term]
+                if level > last or (level == last and item.how == "structure"):
+                    return True
+        return False
 
     def copy_nest(self, term: Term, place: Place) -> Nest:
         """A nest that copies a stored term to another place."""
