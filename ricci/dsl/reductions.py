@@ -357,11 +357,21 @@ def _params(p: Parts) -> tree.ParamDeclaration:
 
 def _equation(p: Parts) -> tree.Equation:
     p.take()
-    named = any(type(i) is Token and i.kind == ":" for i in p.items)
-    name = p.take() if named else None
-    items = p.items_or_none() if named else ()
-    left, right = p.rest()
+    *label, left, right = p.rest()
+    name, items = _label(p, label[0]) if label else (None, ())
     return tree.Equation(name, items, left, right, span=p.span)
+
+
+def _label(p: Parts, label: tree.Expr) -> tuple[tree.Name | None, tuple[tree.Item, ...]]:
+    """The name of an equation, and the indices that it holds for."""
+    if isinstance(label, tree.Name):
+        return label, ()
+    if isinstance(label, tree.Index) and isinstance(label.base, tree.Name):
+        return label.base, label.items
+    p.errors.add(
+        "E0001", f"`{label.span.text}` is not the name of an equation", label.span, label="a name, or `name[i]`, stands before `:`"
+    )
+    return None, ()
 
 
 def _boundary(p: Parts) -> tree.Boundary:

@@ -384,11 +384,8 @@ def unfinished(s: Situation) -> tuple[Diagnostic, int] | None:
         if before.kind == "_SEP" and i - 2 >= s.first:
             before = s.tokens[i - 2]
         new_line = "\n" in s.source.text[before.end : token.start]
-        if (
-            new_line
-            and (token.text in statement_keywords() or token.kind == "_SEP")
-            and (before.kind in CONTINUES or before.text in CONTINUES)
-        ):
+        ends = token.text in statement_keywords() or token.kind in ("_SEP", "}")
+        if new_line and ends and (before.kind in CONTINUES or before.text in CONTINUES):
             span = Span(s.source, before.start, before.end)
             return s.error("E0001", f"nothing stands behind {quoted(before)}", span, "the line ends here"), i
     return None
@@ -451,7 +448,7 @@ def offer_edits(tokens: Tokens, errors: Diagnostics) -> None:
         text = source.line(span.line)
         begin = source.line_starts[span.line - 1]
         for start, end, replacement in sorted(tokens.edits.values(), reverse=True):
-            if begin <= start < begin + len(text):
+            if begin <= start <= begin + len(text):
                 text = text[: start - begin] + replacement + text[end - begin :]
         if len(text) <= LONGEST_HELP and fits(start_state, text):
             errors.errors[i] = replace(diagnostic, help=text.strip())
