@@ -137,7 +137,7 @@ def schedule(program: Program, name: str) -> Any:
     """One function -> plan: loop nests, buffers, order."""
     from ricci.lowering.schedule import schedule as lower
 
-    return lower(program.functions[name], program.origins)
+    return lower(program.functions[name], program.origins, program.sizes)
 
 
 def loops(program: Program, name: str) -> list[Any]:
