@@ -171,10 +171,18 @@ class Block:
                 ghosts[term].append(make_item(definition, lambda t, inner=inner: t is inner or leaf(t)))
                 ghosts[term][-1].wrapped = True
                 inner = name
-        out: list[Item] = [g for term in needs if not any(i.term is term for i in items) for g in ghosts[term]]
+        makers: dict[Term, list[Item]] = {}
+        made = {item.term for item in items}
+        out: list[Item] = []
+        for term, own in ghosts.items():
+            maker = term.args[0] if term.op == "proj" else term
+            if maker in made:
+                makers.setdefault(maker, []).extend(own)
+            else:
+                out.extend(own)
         for item in items:
             out.append(item)
-            out.extend(ghosts.get(item.term, ()))
+            out.extend(makers.get(item.term, ()))
         return out
 
     def _wrappable(self, term: Term) -> bool:
