@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ricci import cost
@@ -10,10 +10,13 @@ from ricci.cost import Price, Sizes
 from ricci.dsl.program import Program
 from ricci.dsl.show import show_term
 from ricci.dsl.term import Function, Term, walk
+from ricci.egraph.analyses import Range, Ranges
+from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
 from ricci.egraph.extract import Effort, Extraction, extract
 from ricci.egraph.planners import propose
 from ricci.egraph.pricing import UNITS, NodePrice
+from ricci.egraph.ruleset import Rule, all_rules, relevant
 from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader, Reader, new_space
 from ricci.egraph.verify import mismatch
@@ -31,6 +34,7 @@ class Level:
     nodes: int
     proposals: int
     effort: Effort
+    budget: Budget = Budget()
 
 
 LEVELS = {
@@ -39,6 +43,7 @@ LEVELS = {
         rounds=4,
         nodes=20_000,
         proposals=4_000,
+        budget=Budget(iterations=10, rows=200_000, terms=5_000),
         effort=Effort(steps=1_000_000, kicks=512, compiled_steps=300_000_000, compiled_kicks=40_000),
     ),
 }
@@ -78,7 +83,18 @@ def optimize_function(
 class Optimization:
     """Terms that are computed together, optimized under one price."""
 
-    def __init__(self, roots: Sequence[Term], level: Level, price: Price, sizes: dict[str, int]) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Term],
+        level: Level,
+        price: Price,
+        sizes: dict[str, int],
+        given: Mapping[Term, Range] | None = None,
+        rules: Sequence[Rule] | None = None,
+    ) -> None:
+        self.given = dict(given or {})
+        self.rules = all_rules() if rules is None else rules
+        self.engine: Found | None = None
         self.before = list(roots)
         self.after = list(roots)
         self.level, self.price, self.known = level, price, sizes
@@ -93,6 +109,7 @@ class Optimization:
     def result(self) -> list[Term]:
         """The cheapest equal terms found; the given ones where nothing is cheaper or a check fails."""
         refs = self._load("source", self.before)
+        self._rewrite()
         self._plan()
         found = self._choose(refs)
         if self._cost(found) >= self._cost(self.before):
@@ -116,6 +133,16 @@ class Optimization:
         self.space.trace = None
         return refs
 
+    def _rewrite(self) -> None:
+        """Rules on the terms as written, in the e-graph; skipped where none can fire."""
+        rules = relevant(self.rules, functions_in(self.before))
+        if not rules:
+            return
+        self.engine = saturate(self.loader, self.before, rules, Ranges(self.space, self.given), self.level.budget)
+        phases = {rule.name: rule.phase for rule in rules}
+        if self.engine is not None:
+            self.steps += [Step(phases[name], name, count) for name, count in self.engine.fired.items()]
+
     def _plan(self) -> None:
         level = self.level
         done = propose(self.loader, self.price, self.sizes, level.rounds, level.proposals, level.nodes)
@@ -124,7 +151,7 @@ class Optimization:
     def _choose(self, refs: Sequence[int]) -> list[Term]:
         roots = [self.space.find(r) for r in refs]
         unit = max(self._cost(self.before), 1e-12) / UNITS
-        price = NodePrice(self.space, self.price, self.sizes, unit)
+        price = NodePrice(self.space, self.price, self.sizes, unit, self.given)
         self.extraction = extract(self.space, roots, price, self.seeds, self.level.effort)
         return Reader(self.space, self.extraction.choice, self.loader.templates).read(roots, self.before)
 
@@ -150,6 +177,8 @@ class Optimization:
             report.considered.append(Considered("searched", self.extraction.cost / max(source, 1)))
             report.chosen = self.extraction.start
             report.budget = {"nodes": self.extraction.nodes, "search steps": self.extraction.steps}
+        if self.engine is not None:
+            report.budget |= {"e-graph rows": self.engine.rows, "e-graph iterations": self.engine.iterations}
         return report
 
 
@@ -162,3 +191,14 @@ def _merged(steps: Sequence[Step]) -> list[Step]:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 4] + " ..."
+
+
+def functions_in(roots: Sequence[Term]) -> frozenset[str]:
+    """Names by which rules are picked: scalar functions, reductions, and `shift` for index maps that rules can move."""
+    found = set()
+    for term in walk(roots):
+        if term.op in ("map", "reduce"):
+            found.add(str(term.attrs[0]))
+        elif term.op == "reindex" and term.args[0].op in ("linear", "reindex"):
+            found.add("shift")
+    return frozenset(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
@@ -9,6 +10,8 @@ from ricci.cost import Axes, Price, Sizes
 from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
+from ricci.dsl.term import Term
+from ricci.egraph.analyses import LARGEST_EXPONENT, Range, Ranges
 from ricci.egraph.space import Node, Space
 
 UNITS = 10**12  # integer units that the source's cost is worth
@@ -17,12 +20,29 @@ STORED_ANYWAY = frozenset({"leaf", "contract", "reduce"})
 NOTHING = frozenset({"leaf", "expand", "group"})
 
 
+def _bounded(r: Range) -> bool:
+    return r.hi <= LARGEST_EXPONENT
+
+
+RISKS: dict[str, Callable[[Range], bool]] = {
+    "exp": _bounded,
+    "expm1": _bounded,
+    "sinh": lambda r: _bounded(r) and _bounded(r.negative()),
+    "cosh": lambda r: _bounded(r) and _bounded(r.negative()),
+    "log": lambda r: r.positive,
+    "sqrt": lambda r: r.nonnegative,
+    "pow": lambda r: r.positive,
+}  # functions that overflow or are not defined everywhere: when a form with them is safe
+
+
 class NodePrice:
     """cost(class, node) for the extractor. `unit` is the cost of one integer unit; classes' extents are looked up once."""
 
-    def __init__(self, space: Space, price: Price, sizes: Sizes, unit: float) -> None:
-        self.space, self.price, self.sizes, self.unit = space, price, sizes, unit
+    def __init__(self, space: Space, price: Price, sizes: Sizes, unit: float, given: Mapping[Term, Range]) -> None:
+        self.space, self.price, self.sizes, self.unit, self.given = space, price, sizes, unit, given
         self._axes: dict[frozenset[Any], Axes] = {}
+        self._ranges: Ranges | None = None
+        self._safe: set[int] | None = None
 
     def extents(self, c: int) -> Axes:
         axes: frozenset[Any] = self.space.axes[c]
@@ -40,11 +60,31 @@ class NodePrice:
     def children(self, node: Node) -> tuple[int, ...]:
         """Classes that the node needs. In time, numbers in a sum ride on multiply-adds: the sum needs what they multiply."""
         if node.op == "sum" and self.price.kind == "time":
-            return tuple(dict.fromkeys(self.space.split(r)[1] >> 1 for r in node.children))
+            return tuple(dict.fromkeys(self._multiplied(r) for r in node.children))
         return tuple(dict.fromkeys(self.space.find(r) >> 1 for r in node.children))
 
+    def _multiplied(self, ref: int) -> int:
+        """What a summand multiplies by a number, if the product can only be computed that way."""
+        c = self.child(ref)
+        return self.space.split(ref)[1] >> 1 if all(n.op == "scale" for n in self.space.nodes[c]) else c
+
     def __call__(self, c: int, node: Node) -> int | None:
+        if node.op in RISKS and not self.allowed(c, node):
+            return None
         return min(round(self.exact(c, node) / self.unit), CEILING)
+
+    def allowed(self, c: int, node: Node) -> bool:
+        """Whether a form may be extracted: the source wrote it, a rule vouches for it, or its argument is known to be safe."""
+        if node in self.space.written or c in self._vouched():
+            return True
+        if self._ranges is None:
+            self._ranges = Ranges(self.space, self.given)
+        return RISKS[node.op](self._ranges.of(node.children[0]))
+
+    def _vouched(self) -> set[int]:
+        if self._safe is None:
+            self._safe = {self.space.find(2 * c) >> 1 for c in self.space.vouched}
+        return self._safe
 
     def exact(self, c: int, node: Node) -> float:
         """Cost of computing class c by the node, children given."""

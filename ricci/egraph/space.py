@@ -56,6 +56,8 @@ class Space:
         self.polynomials: dict[int, Polynomial] = {}
         self.by_polynomial: dict[tuple[tuple[tuple[tuple[int, int], ...], Rational], ...], int] = {}
         self.odd, self.even = frozenset(odd), frozenset(even)
+        self.written: set[Node] = set()  # nodes of the source
+        self.vouched: set[int] = set()  # classes of which a rule says that any node is stable
         self.trace: list[tuple[int, Node]] | None = None
         self._dirty: list[int] = []
         self.one = self.leaf(ONE_KEY)
@@ -115,6 +117,7 @@ class Space:
         out = self.put(node, ref)
         if self.trace is not None:
             self.trace.append((out >> 1, node))
+            self.written.add(node)
         return out
 
     def _axes_of(self, node: Node) -> Axes:
@@ -175,6 +178,8 @@ class Space:
                     continue
                 del self.table[node]
                 self.nodes[ref >> 1].pop(node, None)
+                if fresh is not None and node in self.written:
+                    self.written.add(fresh)
                 again = self._make(node) if fresh is None else self.put(fresh, ref ^ flip) ^ flip
                 if self.find(again) != self.find(ref):
                     self.union(again, ref)
@@ -242,6 +247,7 @@ class Space:
             self.scales.setdefault(c, (q, base))
         elif base >> 1 > c:
             self.scales.setdefault(base >> 1, (over(1, q), 2 * c + (base & 1)))
+            self.put(Node("scale", over(1, q), (2 * c,)), base)
 
     def scale(self, q: Rational, ref: int) -> int:
         """q * value."""

@@ -26,7 +26,7 @@ class RandomPrice(NodePrice):
     """A price for every node that has nothing to do with its work; seen nodes keep theirs."""
 
     def __init__(self, space, seed, kind):
-        super().__init__(space, Price(kind), Sizes({}, 16), 1.0)
+        super().__init__(space, Price(kind), Sizes({}, 16), 1.0, {})
         self.generator = random.Random(seed)
         self.table = {}
 
