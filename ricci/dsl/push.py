@@ -3,7 +3,8 @@
   (sum c_i t_i)[R]     = sum c_i t_i[R]                          fill 0
   (Sum_B prod t_k)[R]  = Sum_B prod t_k[R restricted to its labels]  fill 0; a guard goes to one factor that has all its axes,
                                                                  else it is an indicator factor: no guard is lost
-  f(t_1, ..)[R]        = f(t_1[R], ..)                           with a fill c where f(v, ..) = c for one of a few fills v
+  f(t_1, ..)[R]        = f(t_1[R], ..)                           with a fill c where f(v, ..) = c for one of a few fills v;
+                                                                 a cast likewise
 Source: shared/design/algebra.md, 4.
 """
 
@@ -76,7 +77,7 @@ def _push_all(root: Term, known: dict[Term, Term]) -> Term:
 
 
 def _is_unary(t: Term) -> bool:
-    return t.op == "reindex" and t.args[0].op == "map" and len(t.args[0].args) == 1
+    return t.op == "reindex" and t.args[0].op in ("map", "cast") and len(t.args[0].args) == 1
 
 
 def _split(t: Term) -> tuple[list[Term], Combine] | None:
@@ -93,6 +94,8 @@ def _split(t: Term) -> tuple[list[Term], Combine] | None:
         return _split_contract(t, pull, below)
     if below.op == "map":
         return _split_map(t, pull, below)
+    if below.op == "cast":
+        return _split_cast(t, pull, below)
     return None
 
 
@@ -111,6 +114,15 @@ def _split_map(t: Term, pull: Pull, below: Term) -> tuple[list[Term], Combine] |
         fill = fills[0]
     children = [_pulled(a, pull, _fill_for(a, fill)) for a in below.args]
     return children, lambda new: build.conform(scalar.make_map(name, list(new)), t.type)
+
+
+def _split_cast(t: Term, pull: Pull, below: Term) -> tuple[list[Term], Combine] | None:
+    (a,) = below.args
+    if pull.fill is not None and a.kind < Kind.REAL:
+        exact = isinstance(pull.fill, Fraction) and pull.fill.denominator == 1
+        if not exact or (a.kind == Kind.BOOL and pull.fill not in (0, 1)):
+            return None
+    return [_pulled(a, pull, pull.fill)], lambda new: build.cast(new[0], t.kind)
 
 
 def _fill_for(a: Term, fill: Fill) -> Fill:

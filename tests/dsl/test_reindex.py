@@ -363,6 +363,23 @@ def test_a_guard_goes_to_one_factor_or_becomes_an_indicator():
         np.testing.assert_allclose(*evaluate([left, right], values, {"n": 4}))
 
 
+def test_index_maps_pass_through_casts_and_functions_by_their_fill():
+    k, m = (b.symbol(name, Type(Kind.INT, {"x": N})) for name in "km")
+    u = real("u", x=N)
+    whole = b.shift(b.cast(b.add(k, m), Kind.REAL), "x", 1, 0)
+    assert push_reindex(whole) is b.cast(b.add(b.shift(k, "x", 1, 0), b.shift(m, "x", 1, 0)), Kind.REAL)
+    half = b.shift(b.cast(b.add(k, m), Kind.REAL), "x", 1, Fraction(1, 2))
+    assert push_reindex(half) is half, "no int is cast to 1/2"
+    bell = b.shift(b.apply("exp", b.sub(u, b.mul(u, u))), "x", 1, 0)
+    pushed = push_reindex(bell)
+    values = {"u": np.array([0.5, 1.0, 2.0]), "k": np.array([1, 2, 3]), "m": np.array([4, 5, 6])}
+    np.testing.assert_allclose(*evaluate([bell, pushed], values, {"n": 3}))
+    np.testing.assert_array_equal(evaluate([whole], values, {"n": 3})[0], [7, 9, 0])
+    cosine = b.shift(b.apply("cos", b.sub(u, b.mul(u, u))), "x", 1, 1)
+    assert push_reindex(cosine).op == "map", "cos 0 = 1"
+    np.testing.assert_allclose(*evaluate([cosine, push_reindex(cosine)], values, {"n": 3}))
+
+
 def test_random_pushes_keep_values():
     for seed in range(150):
         rng = random.Random(seed)
