@@ -349,6 +349,8 @@ def atom_bounds(atom: Atom, ranges: Ranges) -> Bounds:
     if atom.kind == "axis":
         return ranges[atom.axis]
     n = atom.size
+    if atom.kind != "div" and not _has_lane(n, ranges):
+        return ZERO, None  # 0 for an empty axis, which lies in no range
     if atom.kind in ("mod", "mirror"):
         return ZERO, n - 1
     low, high = atom.inner.bounds(ranges)
@@ -357,6 +359,11 @@ def atom_bounds(atom: Atom, ranges: Ranges) -> Bounds:
     least = low if low is not None and at_most(ZERO, low) and at_most(low, n - 1) else ZERO
     greatest = high if high is not None and at_most(high, n - 1) and at_most(ZERO, high) else n - 1
     return least, greatest
+
+
+def _has_lane(n: Size, ranges: Ranges) -> bool:
+    """Whether n >= 1: by its lower bound, or because a lane exists on an axis of this size."""
+    return bool(at_most(ONE, n)) or any(hi is not None and hi + 1 == n for _, (_, hi) in ranges.items)
 
 
 def _evaluate_atom(atom: Atom, axes: Mapping[str, Any], dims: Mapping[str, int]) -> Any:

@@ -213,6 +213,18 @@ def test_a_guard_is_dropped_only_for_all_sizes():
         b.reindex(real("u", x=N), {"x": N}, {"z": X}, (), 0)
 
 
+@pytest.mark.parametrize("fold", ["mod", "clamp", "mirror"])
+def test_an_axis_that_may_be_empty_is_guarded(fold):
+    empty = Size.of(Dim("m", 0))
+    u = real("u", x=empty)
+    wider = b.reindex(u, {"o": 3}, {"x": getattr(OUT, fold)(empty)}, (), 7)
+    assert pull_of(wider).guards
+    np.testing.assert_array_equal(evaluate([wider], {"u": np.zeros(0)}, {"m": 0})[0], [7, 7, 7])
+    np.testing.assert_array_equal(evaluate([wider], {"u": np.ones(1)}, {"m": 1})[0], [1, 1, 1])
+    same = b.reindex(u, {"x": empty}, {"x": getattr(X + 1, fold)(empty)})
+    assert not pull_of(same).guards, "where a lane exists the axis is not empty"
+
+
 def test_constants_broadcasts_and_index_values():
     assert b.reindex(b.const(3), {"x": N}, {}) is b.expand(b.const(3), {"x": N})
     assert b.reindex(b.const(0), {"x": N}, {}, [Guard(1, X, 2)], 0) is b.expand(b.const(0), {"x": N})
