@@ -79,9 +79,7 @@ def _plain(coefficient: Term) -> Term:
 
 
 def _entries(found: Stencil, layout: Layout) -> list[tuple[Entry, Offset]]:
-    offsets = {
-        (*pair, tuple(offset[a.name] for a in layout.axes)): offset for pair, entry in found.entries.items() for offset in entry
-    }
+    offsets = {(*pair, tuple(offset[a.name] for a in layout.axes)): offset for pair, entry in found.entries.items() for offset in entry}
     return [(e, offsets[e.row, e.column, e.offsets]) for e in layout.entries]
 
 
@@ -103,9 +101,7 @@ def band_layout(found: Stencil, unknowns: Sequence[Term], sizes: Mapping[str, in
         axes.insert(0, GridAxis(name, extents[name], stride, name in found.periodic))
         stride = stride * extents[name]
     place = {a.name: g for g, a in enumerate(axes)}
-    own = tuple(
-        Unknown(tuple((a, place[grid_axis(a)[0]], grid_axis(a)[1]) for a in u.axes), tuple(u.axes.values())) for u in unknowns
-    )
+    own = tuple(Unknown(tuple((a, place[grid_axis(a)[0]], grid_axis(a)[1]) for a in u.axes), tuple(u.axes.values())) for u in unknowns)
     entries = sorted(
         (Entry(*pair, tuple(o[a.name] for a in axes)) for pair, entry in found.entries.items() for o in entry),
         key=lambda e: (e.row, e.column, e.offsets),
@@ -166,9 +162,7 @@ def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms) ->
 
     rho_new = dot(shadow, r)
     beta = build.divide(build.mul(rho_new, alpha), build.mul(rho, omega))
-    p_new = tuple(
-        build.group(build.add(a, build.mul(beta, build.sub(b, build.mul(omega, c))))) for a, b, c in zip(r, p, v, strict=True)
-    )
+    p_new = tuple(build.group(build.add(a, build.mul(beta, build.sub(b, build.mul(omega, c))))) for a, b, c in zip(r, p, v, strict=True))
     v_new = times(p_new)
     alpha_new = build.divide(rho_new, dot(shadow, v_new))
     s = tuple(build.group(build.sub(a, build.mul(alpha_new, b))) for a, b in zip(r, v_new, strict=True))
@@ -176,9 +170,7 @@ def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms) ->
     # s = 0 is the solution: any omega will do
     square = dot(t, t)
     omega_new = build.divide(dot(t, s), build.where(build.apply("eq", square, _number(0)), _number(1), square))
-    x_new = tuple(
-        build.add(a, build.mul(alpha_new, b), build.mul(omega_new, c)) for a, b, c in zip(x, p_new, s, strict=True)
-    )
+    x_new = tuple(build.add(a, build.mul(alpha_new, b), build.mul(omega_new, c)) for a, b, c in zip(x, p_new, s, strict=True))
     r_new = tuple(build.sub(a, build.mul(omega_new, b)) for a, b in zip(s, t, strict=True))
     carries = (*x, *r, *p, *v, rho, alpha, omega, size, turns)
     after = (*x_new, *r_new, *p_new, *v_new, rho_new, alpha_new, omega_new, dot(r_new, r_new), build.add(turns, build.const(1)))
@@ -189,9 +181,7 @@ def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms) ->
     constants = [c for c in symbols([*after, goal]) if c not in carries and not _is_size(c)]
     params = (*carries, *constants)
     named = tuple((str(k), build.conform(a, c.type)) for k, (a, c) in enumerate(zip(after, carries, strict=True)))
-    going = build.apply(
-        "and", build.apply("lt", goal, size), build.apply("lt", turns, build.const(MOST_ITERATIONS))
-    )
+    going = build.apply("and", build.apply("lt", goal, size), build.apply("lt", turns, build.const(MOST_ITERATIONS)))
     values = [outer.get(c, c) for c in constants]
     loop = build.iterate(Function("bicgstab", params, named), Function("goes_on", params, (("going", going),)), begin, values)
     reached = build.apply("le", build.proj(loop, 4 * count + 3), outer[goal])

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from ricci.backends.numba_cpu import compile_plan
 from ricci.dsl import build
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.reference import call
 from ricci.dsl.term import Function, walk
 from ricci.dsl.types import Dim, Kind, Size, Type
+from ricci.lowering.schedule import schedule
 from ricci.lowering.solvers import with_solvers
 
 N, M = Dim("x", 4), Dim("y", 4)
@@ -144,15 +146,13 @@ def test_no_right_hand_side_and_no_convergence():
         assert not np.isfinite(call(lowered, [1.0, np.arange(5.0)], dims)[0]).any()
 
 
-@pytest.mark.parametrize("dims", SIZES, ids=str)
-@pytest.mark.parametrize("name", CASES)
-def test_generated_code(name, dims):
-    numba_cpu = pytest.importorskip("ricci.backends.numba_cpu")
-    from ricci.lowering.schedule import schedule
-
+@pytest.mark.parametrize("name", ["periodic", "removed", "plane", "points", "mean"])
+def test_generated_code(name):
+    """One compilation serves every size that keeps the order of the unknowns."""
     function, _ = CASES[name]
-    values = arguments(function, dims)
-    executable = numba_cpu.compile_plan(schedule(function, sizes=dims))
-    got = executable(dict(values), dims, 1)
-    for (result, _), right in zip(function.results, call(function, list(values.values()), dims), strict=True):
-        assert np.allclose(got[result], right, rtol=1e-8, atol=1e-9)
+    executable = compile_plan(schedule(function, sizes=SIZES[0]))
+    for dims in SIZES[::2]:
+        values = arguments(function, dims)
+        got = executable(dict(values), dims, 1)
+        for (result, _), right in zip(function.results, call(function, list(values.values()), dims), strict=True):
+            assert np.allclose(got[result], right, rtol=1e-8, atol=1e-9)

@@ -63,6 +63,11 @@ class Layout:
         """Entries of a stored row: the band and the fill of row exchanges."""
         return self.lower * 2 + self.upper + 1
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every row belongs to an unknown: no unknown lacks a node of its axes."""
+        return all(n == self.axes[g].size for u in self.unknowns for (_, g, _), n in zip(u.axes, u.sizes, strict=True))
+
 
 def prepare_factor(args: Sequence[Term], attrs: tuple[Any, ...]) -> tuple[list[Term], tuple[Any, ...]]:
     layout = _layout(attrs)

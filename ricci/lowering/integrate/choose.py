@@ -19,11 +19,11 @@ from ricci.dsl.program import Choice, Program
 from ricci.errors import CannotLower
 from ricci.lowering.integrate.explicit import Explicit
 from ricci.lowering.integrate.methods import METHODS, Integrator, named
-from ricci.lowering.integrate.spectrum import Rates, rates
+from ricci.lowering.integrate.spectrum import Rates, decays, rates
 from ricci.lowering.integrate.tableaux import Tableau
 
 WORTH = 3.0  # an implicit method must promise to be this many times cheaper: its estimate is the less certain one
-FEW = 1000  # explicit steps that are never worth avoiding
+FEW = 1000  # explicit steps for stability that are hardly worth avoiding
 EXCESS = math.log(1e4)  # amplification of a mode over the run that shows an unstable step
 
 
@@ -85,7 +85,7 @@ def _candidates(program: Program, sizes: Mapping[str, int], found: Rates, end: f
     candidates = []
     for name in ("bs32", "dp54"):
         method = METHODS[name]
-        assert isinstance(method, Explicit) and method.tableau.stability is not None
+        assert isinstance(method, Explicit)
         stable = end * abs(found.fastest) / _limit(method.tableau, found.fastest)
         candidates.append(Candidate(name, stable, _accurate(found, end, tolerance, method.error_order), method.tableau.stages - 1.0))
     if any(s.symbol.kind > 2 for s in program.states):  # complex: the linear solves are real
@@ -123,17 +123,15 @@ def _implicit_cost(program: Program, sizes: Mapping[str, int], stiffness: float)
         return 30.0 + 3.0 * width * width
     band = fields * float(np.prod(extents[:-1]))
     direct = 30.0 + band * band / 15.0 + band
-    iterative = 30.0 + 20.0 * math.sqrt(1.0 + stiffness)
+    iterative = 30.0 + 45.0 * math.sqrt(1.0 + stiffness)
     return min(direct, iterative)
 
 
 def _best(candidates: Sequence[Candidate], found: Rates) -> Candidate:
     explicit = min((c for c in candidates if not METHODS[c.name].implicit), key=lambda c: c.total)
     implicit = next((c for c in candidates if METHODS[c.name].implicit), None)
-    decaying = found.fastest.real < 0 and abs(found.fastest.imag) <= abs(found.fastest.real)
-    if implicit is None or not decaying or (explicit.steps < FEW and explicit.total < 30.0 * implicit.total):
-        if implicit is None or not decaying or explicit.stable < FEW / 4:
-            return explicit
+    if implicit is None or not decays(found.fastest) or explicit.stable < FEW:
+        return explicit
     return implicit if implicit.total * WORTH < explicit.total else explicit
 
 

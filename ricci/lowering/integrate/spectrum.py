@@ -26,7 +26,7 @@ LARGE = 60_000  # unknowns above which coarse grids stand for the real one
 
 @dataclass(frozen=True)
 class Rates:
-    """`fastest`: eigenvalue of largest modulus (complex); `smooth`: rate of change of smooth perturbations; `initial`: of the
+    """`fastest`: eigenvalue of largest modulus (complex); `smooth`: of smooth perturbations that do not just die out; `initial`: of the
     data themselves; all 1/time. `state`: index of the state in which the fastest mode lives."""
 
     fastest: complex
@@ -127,15 +127,29 @@ def _dense(at: _Jacobian, end: float) -> Rates:
             best = int(np.argmax(np.abs(values)))
             if abs(values[best]) > abs(fastest):
                 fastest, state = complex(values[best]), at.state_of(vectors[:, best])
-            slow = [abs(v) for v in values if abs(v) < 0.1 * abs(fastest)] or [abs(values[best])]
-            smooth = max(smooth, max(slow)) if k == 0 else smooth
+            if k == 0:
+                smooth = max((abs(v) for v in values if not decays(complex(v))), default=0.0)
         dt = end * 10.0 ** (k - 11)
-        change = np.linalg.solve(np.eye(at.size) - dt * matrix, dt * at.slope()) if at.size else np.zeros(0)
-        if not np.isfinite(change).all() or np.max(np.abs(change), initial=0.0) > 1e6:
+        change = _implicit_step(matrix, at.slope(), dt)
+        if change is None:
             break
         t += dt
         at = at.moved(t, change)
     return Rates(fastest, smooth, initial, state)
+
+
+def decays(eigenvalue: complex) -> bool:
+    """Whether a mode dies out without oscillation: a transient, which takes a number of steps per decade of time."""
+    return eigenvalue.real < 0 and abs(eigenvalue.imag) <= abs(eigenvalue.real)
+
+
+def _implicit_step(matrix: Array, slope: Array, dt: float) -> Array | None:
+    """(1 - dt J)^-1 dt f; None when that leads nowhere."""
+    try:
+        change = np.linalg.solve(np.eye(len(slope)) - dt * matrix, dt * slope)
+    except np.linalg.LinAlgError:
+        return None
+    return change if np.isfinite(change).all() and np.max(np.abs(change), initial=0.0) < 1e6 else None
 
 
 def _iterated(at: _Jacobian) -> Rates:

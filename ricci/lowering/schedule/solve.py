@@ -46,7 +46,7 @@ def lower_solve_factored(block: Block, term: Term) -> list[Step]:
     factors, pivots = (block.places[a].slot for a in term.args[:2])
     matrix, exchanges = Table(factors, layout.rows, layout.width), Table(pivots, layout.rows)
     vector = Table(shop.slot("vector", Kind.REAL, (layout.rows,)), layout.rows)
-    steps: list[Step] = [Routine("vector_clear", (vector,))]
+    steps: list[Step] = [] if layout.is_full else [Routine("vector_clear", (vector,))]
     for k, right in enumerate(term.args[2:]):
         table, before, _ = _values(block, right)
         steps += [*before, Routine("band_pack", (vector, table, Size.of(k), *geometry(layout, k)))]
