@@ -61,7 +61,9 @@ class Range:
         return Range(_down(_times(q, self.lo)), _up(_times(q, self.hi)), self.nonzero)
 
     def plus(self, other: Range) -> Range:
-        return Range(_down(self.lo + other.lo), _up(self.hi + other.hi))
+        one_sided = (self.nonnegative and other.nonnegative) or (self.hi <= 0 and other.hi <= 0)
+        nonzero = one_sided and (self.excludes_zero or other.excludes_zero)
+        return Range(_down(self.lo + other.lo), _up(self.hi + other.hi), nonzero)
 
     def times(self, other: Range) -> Range:
         ends = [_times(a, b) for a in (self.lo, self.hi) for b in (other.lo, other.hi)]

@@ -24,7 +24,7 @@ from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.egraph.analyses import Ranges, facts_of
 from ricci.egraph.rational import tidy
-from ricci.egraph.ruleset import Rule, prelude
+from ricci.egraph.ruleset import PART, Rule, prelude
 from ricci.egraph.terms import Loader, contraction
 from ricci.errors import RicciError, UnsoundRule
 
@@ -63,7 +63,7 @@ def on_big_stack(work: Callable[[], T]) -> T:
         try:
             done.append(work())
         except BaseException as error:  # a panic of the engine is no Exception
-            failed.append(error)
+            failed.append(error.with_traceback(None))  # the engine must be dropped on this thread, not kept by a frame
 
     before = threading.stack_size(STACK)
     try:
@@ -128,7 +128,8 @@ class Session:
     def matches(self, outputs: Sequence[Any]) -> dict[str, int]:
         total: dict[str, int] = {}
         for output in outputs:
-            for name, count in getattr(getattr(output, "report", None), "num_matches_per_rule", {}).items():
+            for part, count in getattr(getattr(output, "report", None), "num_matches_per_rule", {}).items():
+                name = part.partition(PART)[0]
                 total[name] = total.get(name, 0) + count
         return total
 

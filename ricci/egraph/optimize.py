@@ -145,7 +145,7 @@ class Optimization:
 
     def _plan(self) -> None:
         level = self.level
-        done = propose(self.loader, self.price, self.sizes, level.rounds, level.proposals, level.nodes)
+        done = propose(self.loader, self.price, self.sizes, self.given, level.rounds, level.proposals, level.nodes)
         self.steps += [Step(phase, name, count) for phase, name, count in done]
 
     def _choose(self, refs: Sequence[int]) -> list[Term]:

@@ -19,6 +19,7 @@ from ricci.errors import UnsoundRule
 
 FOLDER = Path(__file__).parent / "rules"
 PHASES = ("structure", "exponential", "rational", "trigonometric", "reduction")
+PART = " / "  # between the name of a rule and the number of a further part of its text
 VARYING = "uvw"  # first letters of variables that have the axes of reductions
 Expression = Any  # a name, or a tuple of head and arguments
 
@@ -107,7 +108,9 @@ def _rule(block: str, match: re.Match[str], phase: str, function: str | None) ->
     body = filled("\n".join(line for line in block.splitlines() if not line.startswith(";")).strip())
     if not body.endswith(")") or not body.startswith("(rule"):
         raise UnsoundRule("E0902", f"rule `{name}` has no text of the form (rule ..)")
-    text = "\n".join(f'{part[:-1]} :ruleset rw :name "{name}")' for part in re.split(r"\n(?=\(rule)", body))
+    parts = re.split(r"\n(?=\(rule)", body)
+    names = [name, *(f"{name}{PART}{k}" for k in range(2, len(parts) + 1))]
+    text = "\n".join(f'{part[:-1]} :ruleset rw :name "{own}")' for part, own in zip(parts, names, strict=True))
     return Rule(name, phase, parse_expression(filled(match.group(2))), parse_expression(filled(match.group(3))), tuple(given), text)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ricci.cost import Price, Sizes
-from ricci.egraph.planners import collecting, contracting, factoring, sharing
+from ricci.dsl.term import Term
+from ricci.egraph.analyses import Range, Ranges
+from ricci.egraph.planners import cancelling, collecting, contracting, factoring, sharing
 from ricci.egraph.terms import Loader
 
 FACTORS = 6  # factors of one sum that are tried
 
 
-def propose(loader: Loader, price: Price, sizes: Sizes, rounds: int, limit: int, nodes: int) -> list[tuple[str, str, int]]:
+def propose(
+    loader: Loader, price: Price, sizes: Sizes, given: Mapping[Term, Range], rounds: int, limit: int, nodes: int
+) -> list[tuple[str, str, int]]:
     """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order."""
     space = loader.space
     done: list[tuple[str, str, int]] = []
@@ -18,6 +24,10 @@ def propose(loader: Loader, price: Price, sizes: Sizes, rounds: int, limit: int,
     for _ in range(rounds):
         size = space.size()
         done.append(("sums", "coefficients of outer loops collected", collecting.collect(space, space.classes(), limit)))
+        if any(node.op == "recip" for node in space.table):
+            done.append(("products", "x times 1/x", cancelling.cancel(space, Ranges(space, given))))
+            done.append(("products", "divisions joined", cancelling.join_divisions(space)))
+            space.rebuild()
         done.append(("products", "common sub-products", sharing.share_products(space, space.classes(), limit)))
         done.append(("sums", "common factors pulled out", factoring.factor_sums(space, space.classes(), FACTORS, limit)))
         space.rebuild()
