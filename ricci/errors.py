@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 SHOWN_AT_ONCE = 5
+LONGEST_LINE = 160  # characters of a source line in a message
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,11 @@ class Source:
         return line, offset - self.line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        lines = self.text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        starts = self.line_starts
+        if not 0 < number <= len(starts):
+            return ""
+        end = starts[number] - 1 if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].removesuffix("\r")
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,14 @@ class Diagnostic:
 
     def _excerpt(self, span: Span) -> list[str]:
         line, column = span.source.line_column(span.start)
-        text = span.source.line(line).replace("\t", " ")
+        text = "".join(c if c.isprintable() else " " for c in span.source.line(line))
         width = max(1, min(span.end, span.start + len(text) - column + 1) - span.start)
         gutter = max(3, len(str(line)) + 1)
-        carets = " " * (column - 1) + "^" * width
+        first = max(0, column - LONGEST_LINE // 2) if len(text) > LONGEST_LINE else 0
+        if first or len(text) > LONGEST_LINE:  # a long line is shown around the place
+            text = ("..." if first else "") + text[first : first + LONGEST_LINE] + ("..." if first + LONGEST_LINE < len(text) else "")
+            width = min(width, max(1, first + LONGEST_LINE - column + 1))
+        carets = " " * (column - 1 - first + (3 if first else 0)) + "^" * width
         return [
             f"  --> {span.source.name}:{line}:{column}",
             f" {line:>{gutter - 1}} | {text}",

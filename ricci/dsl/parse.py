@@ -62,6 +62,7 @@ class _Parser:
         self.tokens = tokens.tokens
         self.broken = tokens.broken
         self.errors = errors
+        self.here = 0  # the token that is being read
         self.states: list[int] = [self.table.start]
         self.entries: list[Entry] = []
         # The stack as it was where the current statement (or option) began, for each depth of braces.
@@ -71,6 +72,7 @@ class _Parser:
         i, failed, previous = 0, -1, "_SEP"
         while i < len(self.tokens):
             token = self.tokens[i]
+            self.here = i
             if token.kind == "_SEP" and previous in CONTINUES and token.text != ";":
                 i += 1
                 continue
@@ -102,11 +104,10 @@ class _Parser:
                 return False
             if action >= 0:
                 states.append(action)
-                entries.append(
-                    Entry(token if kind == token.kind else Token(kind, token.text, token.start, token.end), token.start, token.end, 0)
-                )
+                as_read = token if kind == token.kind else Token(kind, token.text, token.start, token.end)
+                entries.append(Entry(as_read, token.start, token.end, 0))
                 if len(states) > TALLEST:
-                    self.too_deep(token.start, token.end)
+                    self.too_deep()
                 return True
             rule = rules[-1 - action]
             if rule.length == 1 and rule.single:
@@ -122,9 +123,8 @@ class _Parser:
         """Replaces the entries of a rule by the one of its node."""
         length = rule.length
         if length == 0:
-            self.entries.append(
-                Entry([] if rule.inline else reductions.reduce(rule.name, [], self.source, here, here, self.errors), here, here, 0)
-            )
+            value: Any = [] if rule.inline else reductions.reduce(rule.name, [], self.source, here, here, self.errors)
+            self.entries.append(Entry(value, here, here, 0))
             return
         parts = self.entries[-length:]
         del self.states[-length:]
@@ -148,23 +148,28 @@ class _Parser:
         if rule.name != "parentheses":
             depth += 1
         if depth > tree.DEEPEST:
-            self.too_deep(start, end)
+            self.too_deep()
         value = items[0] if rule.single and len(items) == 1 else reductions.reduce(rule.name, items, self.source, start, end, self.errors)
         self.entries.append(Entry(value, start, end, depth))
 
-    def too_deep(self, start: int, end: int) -> None:
-        self.errors.errors.clear()
+    def too_deep(self) -> None:
+        """Refuses the statement that is being read, and with it the text."""
+        first = self.tokens[self.marks[self.depth_at(self.here)][0]]
         raise ParseFailed(
             "E0004",
-            f"expressions are nested deeper than {tree.DEEPEST} levels",
-            Span(self.source, start, end),
-            label="name a part of it with `let`",
+            f"this statement is nested deeper than {tree.DEEPEST} levels",
+            Span(self.source, first.start, first.end),
+            label="name parts of it with `let`",
         )
+
+    def depth_at(self, i: int) -> int:
+        """The depth of braces of the statement that token i is part of."""
+        inside = self.tokens[i - 1].braces if self.tokens[i].kind == "}" and i else self.tokens[i].braces
+        return max(d for d in self.marks if d <= inside or d == 0)
 
     def recover(self, i: int) -> int:
         """Reports token i, goes back to where its statement began and skips to the next one; its place in the tokens."""
-        inside = self.tokens[i - 1].braces if self.tokens[i].kind == "}" and i else self.tokens[i].braces
-        depth = max(d for d in self.marks if d <= inside or d == 0)
+        depth = self.depth_at(i)
         first, states, entries = self.marks[depth]
         self.states, self.entries = states[:], entries[:]
         for d in [d for d in self.marks if d > depth]:

@@ -179,6 +179,7 @@ def in_words(expected: frozenset[str]) -> str:
     symbols = sorted(t for t in rest if t not in names and t != "CMP")
     if len(symbols) > 1:  # more parts of a list, when something else is possible, go without saying
         symbols = [s for s in symbols if s not in (",", ".")] or symbols
+    words += ["an operator"] if "*" in expected and rest <= {"_SEP", ","} else []
     words += [names[t] for t in ("NAME", "NUMBER", "STRING") if t in rest]
     words += [f"`{s}`" for s in symbols]
     if "_SEP" in rest:

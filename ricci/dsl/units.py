@@ -256,11 +256,11 @@ class Units:
                 total: Fraction | float = Fraction(1)
                 dimension: Powers = NUMBER
                 for operator, part in zip(("*", *operators), factors, strict=True):
-                    if _digits(total) > LARGEST_FACTOR:
-                        raise CheckFailed("E0403", "the factor of this unit is too large", expression.span)
                     exponent = Fraction(1 if operator == "*" else -1)
                     factor, powers = self._product(part)
                     total = total * power_of(factor, exponent)
+                    if _digits(total) > LARGEST_FACTOR:
+                        raise CheckFailed("E0403", "the factor of this unit is too large", expression.span)
                     dimension = multiply(dimension, raised(powers, exponent)) or NUMBER
                 return total, dimension
         raise TypeError(type(expression).__name__)

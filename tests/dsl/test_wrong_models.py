@@ -1,0 +1,70 @@
+"""The corpus of wrong models: each file says in its first line what is wrong with it, `# expect: CODE LINE:COLUMN`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ricci import driver
+from ricci.errors import RicciError, Source
+
+FILES = sorted((Path(__file__).parents[1] / "models" / "wrong").glob("*.model"))
+HEADER = re.compile(r"# expect: ([EWN]0\d{3}) (\d+):(\d+)")
+
+
+def expectation(path: Path) -> tuple[str, int, int]:
+    match = HEADER.fullmatch(path.read_text(encoding="utf-8").splitlines()[0])
+    assert match, f"{path.name} starts with `# expect: CODE LINE:COLUMN`"
+    return match[1], int(match[2]), int(match[3])
+
+
+def first_message(source: Source):
+    """The first diagnostic of a text: of the earliest stage that stops, or of the check's notes."""
+    try:
+        model = driver.check_text(source)
+        if model.notes:
+            return model.notes[0]
+        driver.discretize(model)
+    except RicciError as error:
+        return error.diagnostics[0]
+    raise AssertionError(f"{source.name} passes")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_wrong_model(path):
+    code, line, column = expectation(path)
+    found = first_message(Source(path.name, path.read_text(encoding="utf-8")))
+    assert found.span is not None, found
+    assert (found.code, found.span.line, found.span.column) == (code, line, column), found.render()
+
+
+def lines_with_errors(source: Source) -> list[int]:
+    try:
+        driver.parse(source)
+    except RicciError as error:
+        return [d.span.line for d in error.diagnostics if d.span]
+    return []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_its_remedy_can_be_pasted(path):
+    """A remedy of one line, put in the place of the statement it is about, is not refused by the parser for what it replaces."""
+    code, line, _ = expectation(path)
+    source = Source(path.name, path.read_text(encoding="utf-8"))
+    if not code.startswith("E00"):
+        return
+    found = first_message(source)
+    if not found.help:
+        return
+    lines = source.text.split("\n")
+    lines[line - 1] = (
+        found.help if not lines[line - 1].startswith("solve {") or found.help.startswith("solve") else f"solve {{ {found.help} }}"
+    )
+    assert line not in lines_with_errors(Source(path.name, "\n".join(lines)))
+
+
+def test_the_corpus_is_large_enough():
+    assert len(FILES) >= 56
+    assert len({expectation(path)[0] for path in FILES}) >= 4
