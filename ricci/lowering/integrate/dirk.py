@@ -61,7 +61,8 @@ class DiagonallyImplicit:
             factor = build.scale(diagonal, dt)
             stage = solve_stage(system, known, factor, time, at)
             at = stage.states
-            failed = stage.failed if failed is None else build.apply("or", failed, stage.failed)
+            if stage.failed is not None:
+                failed = stage.failed if failed is None else build.apply("or", failed, stage.failed)
             rates.append(tuple(build.group(build.divide(build.sub(a, k), factor)) for a, k in zip(at, known, strict=True)))
         new = at
         if tableau.a[-1] != tableau.b:

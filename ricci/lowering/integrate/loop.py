@@ -98,7 +98,7 @@ def time_loop(program: Program, method: Method, step: Term | None) -> Function:
         carries.add(symbol, old, build.where(accept, new, symbol))
     fired = location.carry(carries.add, found, TIME, states) if location and found else None
     carries.add(DT, begin.dt, _next_dt(verdict, found, fired, step))
-    status = _status(length, verdict, accept, fired, attempt.failed, step)
+    status = _status(length, verdict, accept, found, fired, attempt.failed, step)
     carries.add(STATUS, _first_status(fired.at_entry if fired else None), status)
     return _function(program, system, carries)
 
@@ -232,10 +232,21 @@ def _first_status(fired: Term | None) -> Term:
     return status if fired is None else build.where(build.apply("le", build.const(EVENT), fired), fired, status)
 
 
-def _status(length: Length, verdict: Verdict, accept: Term, fired: events.Fired | None, failed: Term | None, step: Term | None) -> Term:
+def _status(
+    length: Length,
+    verdict: Verdict,
+    accept: Term,
+    found: events.Found | None,
+    fired: events.Fired | None,
+    failed: Term | None,
+    step: Term | None,
+) -> Term:
     """Why the loop ends after this attempt, or RUNNING."""
     attempts = build.add(STEPS, REJECTED, build.const(1))
-    running = build.where(build.apply("le", MAX_STEPS, attempts), build.const(MORE_STEPS), build.const(RUNNING))
+    enough = build.apply("le", MAX_STEPS, attempts)
+    if found is not None:  # the search for a root is not carried from call to call
+        enough = both(enough, build.apply("le", found.bracket, number(0)))
+    running = build.where(enough, build.const(MORE_STEPS), build.const(RUNNING))
     after = build.where(both(accept, length.last), build.const(REACHED), running)
     if step is not None:
         if failed is not None:

@@ -50,14 +50,19 @@ def _like(term: Term, model: Term) -> Term:
 
 @dataclass(frozen=True)
 class Stage:
-    """Solution of an implicit stage; `failed`: Newton's iteration did not converge."""
+    """Solution of an implicit stage; `failed`: Newton's iteration did not converge (None: there was none)."""
 
     states: Terms
-    failed: Term
+    failed: Term | None
 
 
 def solve_stage(system: System, known: Terms, factor: Term, t: Term, guess: Terms) -> Stage:
-    """Y with Y = known + factor * f(t, Y), by Newton's iteration from `guess`. Linear systems: one step and one to see it."""
+    """Y with Y = known + factor * f(t, Y): of a linear system at once, else by Newton's iteration from `guess`."""
+    if system.is_linear:
+        rates = system.rates(t, guess)
+        residual = [build.sub(build.add(o, build.mul(factor, f)), y) for o, f, y in zip(known, rates, guess, strict=True)]
+        step = Resolvent(system, factor, t, guess).solve(residual)
+        return Stage(tuple(build.group(build.add(y, d)) for y, d in zip(guess, step, strict=True)), None)
     states = system.symbols
     offsets = tuple(build.symbol(f"ctl:known:{s.name}", s.symbol.type) for s in system.program.states)
     rates = system.rates(TIME, states)

@@ -90,6 +90,14 @@ class System:
         own = dict(zip(direction_symbols(self.program), directions, strict=True))
         return tuple(substitute(function.roots, {**self._at(t, states), **own}))
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether f(t, y) = J(t) y + c(t), as far as the normal form of terms shows it."""
+        products = self.tangent(TIME, self.symbols, self.symbols)
+        rest = [build.sub(f, p) for f, p in zip(self.program.functions["rhs"].roots, products, strict=True)]
+        known = symbols([*rest, *self.program.functions["rhs_tangent"].roots])
+        return set(self.symbols).isdisjoint(known)
+
     def margin(self, event: int, t: Term, states: Sequence[Term]) -> Term:
         return self._apply(f"event:{event}", self._at(t, states))[0]
 

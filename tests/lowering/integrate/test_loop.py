@@ -226,6 +226,16 @@ def test_event_count_is_small():
     assert run.steps + run.rejected < plain.steps + 20
 
 
+def test_event_in_slices_of_one_step():
+    y = s.real("y")
+    run = s.Runner(s.system([y], [y], events=[build.sub(build.power(y, 2), number(3))]), "dp54", y=1.0)
+    statuses = []
+    while not statuses or statuses[-1] == 1:
+        statuses.append(run.to(2.0, 1e-9, max_steps=1))
+    assert statuses[-1] == 10
+    assert abs(run["t"] - np.log(3) / 2) < 1e-8
+
+
 def test_bouncing_ball():
     """Every bounce is an event; heights and times are known. The assignment puts the margin to exactly zero."""
     h, v = s.real("h"), s.real("v")

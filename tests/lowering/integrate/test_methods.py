@@ -123,6 +123,15 @@ def test_newton_that_does_not_converge_says_so():
     assert np.isfinite(run["y"])
 
 
+def test_linear_systems_need_no_newton():
+    from ricci.dsl.term import subfunctions, walk
+
+    for program, loops in ((s.heat(), 0), (s.riccati(), 1)):
+        advance = s.integrate(program, s.Integrator(METHODS["crank_nicolson"], s.number("0.1"))).functions["advance"]
+        (outer,) = [t for t in walk(advance.roots) if t.op == "iterate"]
+        assert sum(t.op == "iterate" for t in walk(subfunctions(outer)[0].roots)) == loops
+
+
 def test_complex_states():
     """i psi' = 2 psi: psi = exp(-2 i t)."""
     psi = build.symbol("psi", build.Type(build.Kind.COMPLEX))
