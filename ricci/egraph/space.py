@@ -104,7 +104,7 @@ class Space:
                 found = self.find(found)
         else:
             if ref is None:
-                ref = 2 * self._fresh(self._axes_of(node) if axes is None else axes)
+                ref = 2 * self._fresh(self.axes_of(node) if axes is None else axes)
             found = self.find(ref)
             self.table[node] = found
             self.nodes[found >> 1][node] = found & 1
@@ -120,7 +120,7 @@ class Space:
             self.written.add(node)
         return out
 
-    def _axes_of(self, node: Node) -> Axes:
+    def axes_of(self, node: Node) -> Axes:
         out: Axes = SCALAR
         for r in node.children:
             more = self.axes[self.find(r) >> 1]
@@ -369,7 +369,7 @@ class Space:
             q, base = self.split(ref)
             axes |= self.axes[base >> 1]
             if base == self.find(self.zero):
-                return self.expand(self.zero, self._axes_of(Node("", None, tuple(r for r, _ in parts))))
+                return self.expand(self.zero, self.axes_of(Node("", None, tuple(r for r, _ in parts))))
             if base == self.find(self.one):
                 number *= q**k
             else:

@@ -215,7 +215,8 @@ class Reader:
         if node.op == "scale":
             return self._scale(node)
         if node.op == "sum":
-            return build.linear([self._member(r) for r in node.children])
+            whole = self.space.axes_of(node)
+            return build.linear([self._member(r, whole) for r in node.children])
         if node.op == "power":
             assert isinstance(node.payload, int)
             return build.mul(*[self._factor(node.children[0], node.payload)] * node.payload)
@@ -229,8 +230,8 @@ class Reader:
         term = self.built[c]
         return build.scale(-q if sign else q, build.group(term) if _is_sum(term) and len(term.args) > 1 else term)
 
-    def _member(self, ref: int) -> tuple[Rational, Term]:
-        """(coefficient, term) of a summand, in parentheses if it is a sum that is computed once."""
+    def _member(self, ref: int, whole: Axes) -> tuple[Rational, Term]:
+        """(coefficient, term) of a summand, in parentheses if it is a sum that is computed once or in outer loops."""
         c, sign = self._of(ref)
         if c not in self.choice:
             q, base = self.space.split(ref)
@@ -244,7 +245,7 @@ class Reader:
             base = self.built[d]
             q *= node.payload if not inner else -node.payload  # type: ignore[operator]
             return q, build.group(base) if _is_sum(base) else base
-        if _is_sum(term) and not self._once(c):
+        if _is_sum(term) and (not self._once(c) or self.space.axes[c] != whole):
             term = build.group(term)
         return q, term
 
@@ -259,7 +260,7 @@ class Reader:
         return term
 
     def _product(self, node: Node) -> Term:
-        whole = self.space._axes_of(node)
+        whole = self.space.axes_of(node)
         terms = []
         for ref in node.children:
             term = self._factor(ref)
