@@ -41,7 +41,9 @@ from ricci.lowering.schedule.plan import (
 )
 
 ARGUMENTS = "F, I, B, Z, address, stride, size, real, whole, cplx, part, ipart, zpart, me, threads, gate"
-DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset("gone piece count meet pieces edge seen range min max first last k".split())
+DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset(
+    ["gone", "piece", "count", "meet", "pieces", "edge", "seen", "range", "min", "max", "first", "last", "k"]
+)
 SCALAR_ARRAYS = {Kind.REAL: "real", Kind.INT: "whole", Kind.BOOL: "whole", Kind.COMPLEX: "cplx"}
 PARTIALS = {Kind.REAL: "part", Kind.INT: "ipart", Kind.BOOL: "ipart", Kind.COMPLEX: "zpart"}
 
@@ -76,7 +78,8 @@ class DriverWriter:
         for k, steps in enumerate(segments(self.plan.steps)):
             name = f"run_{k}"
             self.signature.drivers.append(name)
-            out += self._driver(name, steps)
+            if steps:
+                out += self._driver(name, steps)
         return out
 
     def _number(self) -> None:
@@ -110,8 +113,8 @@ class DriverWriter:
                 tail.append(f"    {array}[{k}] = {text}")
         head = body.prologue()
         head.append("gone = 0")
-        text = head + lines + (tail if len(tail) > 1 else [])
-        return [f"@njit(**driver)", f"def {name}({ARGUMENTS}):"] + ["    " + line for line in text] + [""]
+        whole = head + lines + (tail if len(tail) > 1 else [])
+        return ["@njit(**driver)", f"def {name}({ARGUMENTS}):"] + ["    " + line for line in whole] + [""]
 
 
 @dataclass

@@ -10,28 +10,34 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ricci.backends.expressions import VECTOR_FUNCTIONS, Expressions, Frame
+from ricci.backends.expressions import Expressions, Frame
+from ricci.backends.lanes import fold_loops, in_vectors, leaf_axes, may_be_nan
 from ricci.backends.source import Namespace, comment, grouped
 from ricci.dsl.index import Guard, Index
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size
-from ricci.lowering import kernel
-from ricci.lowering.kernel import Holds, Kernel, Leaf, Load, Loop, Number, Statement
+from ricci.lowering import kernel as ir
+from ricci.lowering.kernel import Kernel, Load, Loop, Number, Statement
 
 ARENAS = {Kind.REAL: "F", Kind.INT: "I", Kind.BOOL: "B", Kind.COMPLEX: "Z"}
 OWN_NAMES = frozenset(
-    "F I B Z nan larger smaller any_lane begin end fma choose maximum minimum to_real to_int infinity float32 math cmath np njit mirrored around "
-    "square_root round_down round_up round_even magnitude exponential logarithm sine cosine hyperbolic_tangent power "
-    "sum_lanes product_lanes maximum_lanes minimum_lanes a c".split()
-)
-VECTOR_MAPS = frozenset(VECTOR_FUNCTIONS) | frozenset("where eq ne lt le gt ge and or xor not group".split())
+    (
+        "F", "I", "B", "Z", "nan", "larger", "smaller", "any_lane", "begin", "end", "fma", "choose", "maximum", "minimum",
+        "to_real", "to_int", "infinity", "float32", "math", "cmath", "np", "njit", "mirrored", "around", "square_root",
+        "round_down", "round_up", "round_even", "magnitude", "exponential", "logarithm", "sine", "cosine",
+        "hyperbolic_tangent", "power", "sum_lanes", "product_lanes", "maximum_lanes", "minimum_lanes", "a", "c",
+    )
+)  # fmt: skip
 IDENTITIES = {"sum": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a kernel function: ('arena', kind) | ('address', array) | ('stride', array, d) | ('dim', name) | ('scalar', term) | ('slab', which)."""
+    """One argument of a kernel function.
+
+    what: ('arena', kind) | ('address', array) | ('stride', array, d) | ('dim', name) | ('scalar', term) | ('slab', which)
+    """
 
     what: tuple[object, ...]
     name: str
@@ -69,7 +75,7 @@ class KernelWriter:
 
     def write(self) -> Emitted:
         self.names.reserve(*OWN_NAMES)
-        terms = [*kernel.values(self.kernel.body), *self.kernel.computed.values()]
+        terms = [*ir.values(self.kernel.body), *self.kernel.computed.values()]
         uses = count_uses(terms)
         for array in self.kernel.arrays:
             self.names.of(("address", array.name), array.name)
@@ -96,16 +102,16 @@ class KernelWriter:
         for statement in body:
             if isinstance(statement, Loop):
                 self._loop(statement)
-            elif isinstance(statement, kernel.Let):
+            elif isinstance(statement, ir.Let):
                 name = self.text.named(statement.value, "new")
                 self.locals[statement.name] = (name, len(self.frames) - 1)
-            elif isinstance(statement, kernel.Begin):
+            elif isinstance(statement, ir.Begin):
                 self._begin(statement, body)
-            elif isinstance(statement, kernel.Fold):
+            elif isinstance(statement, ir.Fold):
                 self._fold(statement)
-            elif isinstance(statement, kernel.End):
+            elif isinstance(statement, ir.End):
                 self._end(statement)
-            elif isinstance(statement, kernel.Store):
+            elif isinstance(statement, ir.Store):
                 self._store(statement)
             else:
                 self._add(statement)
@@ -153,7 +159,7 @@ class KernelWriter:
         if hidden is not None:
             self.axes[loop.axis] = hidden
 
-    def _begin(self, statement: kernel.Begin, body: Sequence[Statement]) -> None:
+    def _begin(self, statement: ir.Begin, body: Sequence[Statement]) -> None:
         """Accumulators at the identity: a scalar one, and one of vectors if a vector loop folds into it."""
         folds = fold_loops(body, statement.total, self.kernel, self.lanes)
         wish = name_of(statement.total)
@@ -189,7 +195,7 @@ class KernelWriter:
         text = self.text.real(IDENTITIES[operation])
         return text if kind == Kind.REAL else f"complex({text}, 0.0)"
 
-    def _fold(self, statement: kernel.Fold) -> None:
+    def _fold(self, statement: ir.Fold) -> None:
         operation, kind = self.operations[statement.total], statement.total.kind
         value = self.text.value(statement.value)
         scalar, wide = self.accumulators[statement.total]
@@ -211,7 +217,7 @@ class KernelWriter:
             return
         self._line(f"{name} = {joined(operation, kind, name, value)}")
 
-    def _end(self, statement: kernel.End) -> None:
+    def _end(self, statement: ir.End) -> None:
         total = statement.total
         scalar, wide = self.accumulators.pop(total)
         operation, kind = self.operations[total], total.kind
@@ -234,7 +240,7 @@ class KernelWriter:
         self._line(f"{name} = {text}")
         self.locals[total] = (name, len(self.frames) - 1)
 
-    def _store(self, statement: kernel.Store) -> None:
+    def _store(self, statement: ir.Store) -> None:
         value = self.text.value(statement.value)
         arena = ARENAS[self.kernel.array(statement.array).kind]
         at = self._address(statement.array, statement.index)
@@ -243,7 +249,7 @@ class KernelWriter:
         else:
             self._line(f"store1({arena}, {at}, {value})")
 
-    def _add(self, statement: kernel.Add) -> None:
+    def _add(self, statement: ir.Add) -> None:
         value = self.text.value(statement.value)
         arena = ARENAS[self.kernel.array(statement.array).kind]
         place = self._address(statement.array, statement.index)
@@ -433,15 +439,6 @@ def count_uses(roots: Iterable[Term]) -> dict[Term, int]:
     return uses
 
 
-def leaf_axes(leaf: Leaf) -> set[str]:
-    """Loop axes and computed positions that a leaf depends on."""
-    if isinstance(leaf, Number):
-        return set(leaf.index.axes)
-    if isinstance(leaf, Holds):
-        return {a for g in leaf.guards for a in g.axes}
-    return {a for e in leaf.index for a in e.axes} | {a for g in leaf.guards for a in g.axes}
-
-
 def sizes_in(index: Index) -> list[tuple[str, Size]]:
     """Every size that the text of an index mentions."""
     found = [("", index.constant)]
@@ -455,121 +452,3 @@ def sizes_in(index: Index) -> list[tuple[str, Size]]:
                 found.append(("", atom.inner.constant))
                 stack.append(atom.inner)
     return found
-
-
-def may_be_nan(body: Sequence[Statement], total: Term) -> bool:
-    """Whether a value folded into a total could be NaN, as far as its expression tells."""
-    return any(not never_nan(s.value) for s in kernel.statements(body) if isinstance(s, kernel.Fold) and s.total is total)
-
-
-def never_nan(term: Term) -> bool:
-    """Sufficient: `where(x <= c, x, d)` with numbers c, d is no NaN, nor is the absolute value or a multiple of such."""
-    while True:
-        if term.op == "const" or term.kind != Kind.REAL:
-            return True
-        if term.op == "map" and term.attrs[0] == "abs":
-            term = term.args[0]
-        elif term.op == "linear" and len(term.args) == 1:
-            term = term.args[0]
-        elif term.op == "map" and term.attrs[0] == "where":
-            test, yes, no = term.args
-            bounded = test.op == "map" and test.attrs[0] in ("lt", "le", "gt", "ge") and yes in test.args
-            return no.op == "const" and bounded
-        else:
-            return False
-
-
-def fold_loops(body: Sequence[Statement], total: Term, whole: Kernel, lanes: int) -> set[bool]:
-    """Whether loops that fold into a total are done in vectors (True), one by one (False), or both."""
-    found: set[bool] = set()
-    stack: list[tuple[Statement, bool]] = [(s, False) for s in body]
-    while stack:
-        statement, inside = stack.pop()
-        if isinstance(statement, Loop):
-            vector = inside or in_vectors(statement, whole, lanes)
-            stack.extend((s, vector) for s in statement.body)
-        elif isinstance(statement, kernel.Fold) and statement.total is total:
-            found.add(inside)
-    return found
-
-
-def in_vectors(loop: Loop, whole: Kernel, lanes: int) -> bool:
-    """Whether a loop is written with vectors."""
-    return loop.vector and lanes > 1 and (loop.hi - loop.lo) != 1 and vectorizable(loop, whole)
-
-
-def vectorizable(loop: Loop, whole: Kernel) -> bool:
-    """Whether every value that changes along a loop is a contiguous load, an affine index, or a real function of such."""
-    axis = loop.axis
-    varying: set[Term] = set()
-    begun = {s.total for s in kernel.statements(loop.body) if isinstance(s, kernel.Begin)}
-    for statement in kernel.statements(loop.body):
-        if isinstance(statement, kernel.Add) or (isinstance(statement, Loop) and _bounds_vary(statement, axis)):
-            return False
-        if isinstance(statement, kernel.Store):
-            if not _contiguous(statement.index, axis) or whole.array(statement.array).kind == Kind.COMPLEX:
-                return False
-        if isinstance(statement, (kernel.Begin, kernel.Fold)) and statement.total.kind != Kind.REAL:
-            return False
-        if isinstance(statement, (kernel.Let, kernel.Fold, kernel.Store)):
-            if not _value_in_lanes(statement.value, axis, whole, varying, begun):
-                return False
-            if isinstance(statement, kernel.Let) and statement.value in varying:
-                varying.add(statement.name)
-    return True
-
-
-def _bounds_vary(loop: Loop, axis: str) -> bool:
-    return loop.vector and loop.axis == axis
-
-
-def _contiguous(index: tuple[Index, ...], axis: str) -> bool:
-    return (
-        bool(index) and index[-1].coefficient(axis) == 1 and _plain_along(index[-1], axis) and not any(axis in e.axes for e in index[:-1])
-    )
-
-
-def _plain_along(index: Index, axis: str) -> bool:
-    """Whether an axis occurs in an index only by itself, not inside mod or div."""
-    return all(atom.kind == "axis" or axis not in atom.inner.axes for atom, _ in index.terms)
-
-
-def _value_in_lanes(root: Term, axis: str, whole: Kernel, varying: set[Term], begun: set[Term]) -> bool:
-    for term in walk([root]):
-        if term in varying:
-            continue
-        if term.op == "symbol":
-            leaf = whole.leaves.get(term)
-            if term in begun:
-                varying.add(term)
-            elif leaf is not None and axis in leaf_axes(leaf):
-                if not _leaf_in_lanes(leaf, axis, whole):
-                    return False
-                varying.add(term)
-            elif leaf is not None and any(a in whole.computed for a in leaf_axes(leaf)):
-                return False
-        elif any(a in varying for a in term.args):
-            if not _in_lanes(term):
-                return False
-            varying.add(term)
-    return True
-
-
-def _leaf_in_lanes(leaf: Leaf, axis: str, whole: Kernel) -> bool:
-    if isinstance(leaf, Load):
-        guarded = any(axis in g.axes for g in leaf.guards)
-        return not guarded and _contiguous(leaf.index, axis) and whole.array(leaf.array).kind != Kind.COMPLEX
-    indices = [leaf.index] if isinstance(leaf, Number) else [g.index for g in leaf.guards]
-    return all(_plain_along(e, axis) for e in indices)
-
-
-def _in_lanes(term: Term) -> bool:
-    """Whether an operator has a lane by lane form."""
-    if term.kind == Kind.COMPLEX or any(a.kind == Kind.COMPLEX for a in term.args):
-        return False
-    if term.op == "map":
-        name = term.attrs[0]
-        if name not in VECTOR_MAPS:
-            return False
-        return name not in VECTOR_FUNCTIONS or term.kind == Kind.REAL
-    return term.op in ("linear", "contract", "cast")

@@ -20,6 +20,8 @@ from ricci.dsl.types import Kind
 from ricci.errors import CannotLower
 
 LONGEST_TEXT = 88
+LONGEST_SUM = 16
+LONGEST_CHAIN = 8
 
 # functions that vectors.py has for scalars and vectors alike
 VECTOR_FUNCTIONS = {
@@ -148,7 +150,7 @@ class Expressions:
             text = self._spell(term)
             outside = depth < len(self.frames) - 1
             keep = self.uses.get(term, 1) > 1 or len(text) > LONGEST_TEXT or outside
-            if keep and not _is_short(text) and term is not root or (term is root and outside and not _is_short(text)):
+            if not _is_short(text) and (outside if term is root else keep):
                 name = self.fresh("a")
                 self.frames[depth].lines.append(f"{name} = {text}")
                 text = name
@@ -289,7 +291,8 @@ class Expressions:
         groups: dict[tuple[Fraction, frozenset[tuple[Term, int]]], _Group] = {}
         for c, t in zip(term.attrs, term.args, strict=True):
             fixed: list[Term] = []
-            rest, below = [t], []
+            rest: list[Term] = [t]
+            below: list[Term] = []
             if t.op == "contract" and self.uses.get(t, 1) == 1 and self.depth(t) == here and term.kind == Kind.REAL:
                 above, below = product_parts(t)
                 fixed = [f for f in above if self.depth(f) < here]
@@ -316,7 +319,9 @@ class Expressions:
             base = "".join(f" {s} {grouped(t)}" if i or s == "-" else t for i, (s, t) in enumerate(plain)).strip()
             if base.startswith("- "):
                 base = "-" + base[2:]
-        for sign, coefficient, factor in scaled:
+        for count, (sign, coefficient, factor) in enumerate(scaled):
+            if base is not None and count % LONGEST_CHAIN == LONGEST_CHAIN - 1:
+                base = self._hoisted(base, self.here)
             if base is None:
                 base = f"{coefficient} * {factor}" if sign == "+" else f"-{coefficient} * {factor}"
             else:
@@ -328,10 +333,18 @@ class Expressions:
         positive = [self._rest(r, b, kind) for up, r, b in group.items if up]
         negative = [self._rest(r, b, kind) for up, r, b in group.items if not up]
         if not positive:
-            return "-", _balanced(negative)
+            return "-", self._balanced(negative)
         if not negative:
-            return "+", _balanced(positive)
-        return "+", f"{grouped(_balanced(positive)) if len(positive) > 1 else positive[0]} - {grouped(_balanced(negative))}"
+            return "+", self._balanced(positive)
+        return "+", f"{grouped(self._balanced(positive)) if len(positive) > 1 else positive[0]} - {grouped(self._balanced(negative))}"
+
+    def _balanced(self, texts: Sequence[str]) -> str:
+        """A sum as a balanced tree: short dependence chains, a fixed order; long ones in pieces that have names."""
+        level = list(texts)
+        while len(level) > LONGEST_SUM:
+            pieces = [_balanced(level[i : i + LONGEST_SUM]) for i in range(0, len(level), LONGEST_SUM)]
+            level = [self._hoisted(piece, self.here) for piece in pieces]
+        return _balanced(level)
 
     def _rest(self, rest: Sequence[Term], below: Sequence[Term], kind: Kind) -> str:
         return self._product(rest, below, kind) if rest or below else self.real(1.0)
@@ -348,7 +361,9 @@ class Expressions:
     def _plain_linear(self, term: Term) -> str:
         """Sums of kind int and complex, in the order of the term."""
         text = ""
-        for c, t in zip(term.attrs, term.args, strict=True):
+        for count, (c, t) in enumerate(zip(term.attrs, term.args, strict=True)):
+            if count % LONGEST_SUM == LONGEST_SUM - 1:
+                text = self._hoisted(text, self.here)
             operand = self._as(t, term.kind)
             size = abs(c)
             number = str(int(size)) if term.kind == Kind.INT else self.real(float(size))

@@ -49,7 +49,7 @@ def toolchain() -> str:
     import llvmlite.binding as llvm
     import numba
 
-    own = [Path(__file__).with_name(n).read_bytes() for n in ("vectors.py", "team.py")]
+    own = [Path(__file__).with_name(n).read_bytes() for n in ("vectors.py", "elementary.py", "team.py")]
     runtime = hashlib.blake2b(b"".join(own), digest_size=8).hexdigest()
     features = llvm.get_host_cpu_features().flatten()
     flags = os.environ.get("NUMBA_OPT", "")
@@ -73,11 +73,12 @@ import math
 import numpy as np
 from numba import njit
 
+from ricci.backends.elementary import cosine, exponential, hyperbolic_tangent, logarithm, sine
 from ricci.backends.team import around, edge, meet, mirrored, pieces
 from ricci.backends.vectors import (
-    any_lane, choose, cosine, exponential, fma, hyperbolic_tangent, keep{n}, larger, load1, load{n}, logarithm, magnitude, maximum,
-    maximum_lanes, minimum, minimum_lanes, power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, sine,
-    smaller, spread{n}, square_root, store1, store_part{n}, sum_lanes, to_int, to_real,
+    any_lane, choose, fma, keep{n}, larger, load1, load{n}, magnitude, maximum, maximum_lanes, minimum, minimum_lanes,
+    power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, smaller, spread{n}, square_root, store1,
+    store_part{n}, sum_lanes, to_int, to_real,
 )
 
 infinity = math.inf

@@ -11,9 +11,8 @@ from typing import Any
 from llvmlite import ir
 from numba import njit
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
-from ricci.backends.vectors import arrive, seen
+from ricci.backends.vectors import arrive, seen, typed_intrinsic
 
 MOST_PIECES = 64
 PIECE_POINTS = 2048  # a piece below this many points is not worth a thread or a partial sum
@@ -21,7 +20,7 @@ SPINS = 4000  # looks at the gate before the processor is offered to others
 STOP = 1  # gate[STOP] is set to leave all loops
 
 
-@intrinsic
+@typed_intrinsic
 def yield_processor(typing: Any) -> Any:
     """Let another thread of the machine run."""
 

@@ -29,6 +29,11 @@ class Vector(types.Type):
         super().__init__(name=f"{element}x{lanes}")
 
 
+def typed_intrinsic(function: Callable[..., Any]) -> Any:
+    """numba's `intrinsic`, as a decorator that type checkers accept."""
+    return intrinsic(function)
+
+
 def _element(number: Any) -> ir.Type:
     if number == types.float64:
         return ir.DoubleType()
@@ -50,8 +55,12 @@ class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, type_, _llvm(type_))
 
 
+def _bits(element: Any) -> int:
+    return int(element.bitwidth)
+
+
 def _bytes(element: Any) -> int:
-    return 1 if element == types.boolean else int(element.bitwidth) // 8
+    return 1 if element == types.boolean else _bits(element) // 8
 
 
 def _broadcast(builder: Any, value: Any, lanes: int) -> Any:
@@ -82,9 +91,9 @@ def _convert_lanes(builder: Any, value: Any, source: Any, target: Any, lanes: in
     if isinstance(source, types.Integer):
         if isinstance(target, types.Float):
             return builder.sitofp(value, llvm)
-        return builder.sext(value, llvm) if target.bitwidth > source.bitwidth else builder.trunc(value, llvm)
+        return builder.sext(value, llvm) if _bits(target) > _bits(source) else builder.trunc(value, llvm)
     if isinstance(target, types.Float):
-        return builder.fpext(value, llvm) if target.bitwidth > source.bitwidth else builder.fptrunc(value, llvm)
+        return builder.fpext(value, llvm) if _bits(target) > _bits(source) else builder.fptrunc(value, llvm)
     return builder.fptosi(value, llvm)
 
 
@@ -114,7 +123,7 @@ def _lower_everywhere(function: Any, count: int, emit: Callable[..., Any]) -> No
         choices = [[Vector] if mask >> k & 1 else list(scalars) for k in range(count)]
         combinations: list[list[Any]] = [[]]
         for choice in choices:
-            combinations = [c + [t] for c in combinations for t in choice]
+            combinations = [[*c, t] for c in combinations for t in choice]
         for combination in combinations:
             lower_builtin(function, *combination)(emit)
 
@@ -203,7 +212,7 @@ def _address(context: Any, builder: Any, array: Any, index: Any, sig: Any, lanes
 def _memory(lanes: int) -> tuple[Any, Any]:
     """Load and store of `lanes` neighbours of a flat array at an element index; alignment of one element."""
 
-    @intrinsic
+    @typed_intrinsic
     def load(typing: Any, array: Any, index: Any) -> Any:
         element = array.dtype
         result = element if lanes == 1 else Vector(element, lanes)
@@ -220,7 +229,7 @@ def _memory(lanes: int) -> tuple[Any, Any]:
 
         return result(array, index), emit
 
-    @intrinsic
+    @typed_intrinsic
     def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
         element = array.dtype
 
@@ -244,7 +253,7 @@ def _memory(lanes: int) -> tuple[Any, Any]:
 def _store_part(lanes: int) -> Any:
     """Store the first `count` lanes; all of them when count >= lanes, which is the usual case and a plain store."""
 
-    @intrinsic
+    @typed_intrinsic
     def store_part(typing: Any, array: Any, index: Any, value: Any, count: Any) -> Any:
         element = array.dtype
 
@@ -280,7 +289,7 @@ def _stored_name(element: Any) -> str:
 
 
 def _lane_tools(lanes: int) -> tuple[Any, Any, Any]:
-    @intrinsic
+    @typed_intrinsic
     def ramp(typing: Any, start: Any) -> Any:
         """start, start+1, ... as int64 lanes."""
         result = Vector(types.int64, lanes)
@@ -291,7 +300,7 @@ def _lane_tools(lanes: int) -> tuple[Any, Any, Any]:
 
         return result(start), emit
 
-    @intrinsic
+    @typed_intrinsic
     def spread(typing: Any, value: Any) -> Any:
         """A scalar in every lane; a vector stays."""
         result = value if isinstance(value, Vector) else Vector(value, lanes)
@@ -301,7 +310,7 @@ def _lane_tools(lanes: int) -> tuple[Any, Any, Any]:
 
         return result(value), emit
 
-    @intrinsic
+    @typed_intrinsic
     def keep(typing: Any, value: Any, count: Any, other: Any) -> Any:
         """The first `count` lanes of `value`, `other` in the rest: the tail of a reduction."""
         result = value if isinstance(value, Vector) else Vector(value, lanes)
@@ -355,26 +364,26 @@ def _real_intrinsic(name: str, count: int) -> Callable[..., Any]:
     return emit
 
 
-@intrinsic
+@typed_intrinsic
 def fma(typing: Any, x: Any, y: Any, z: Any) -> Any:
     """x*y + z, rounded once."""
     return _result((x, y, z))(x, y, z), _real_intrinsic("fma", 3)
 
 
-@intrinsic
+@typed_intrinsic
 def maximum(typing: Any, x: Any, y: Any) -> Any:
     """The larger; NaN if one is NaN."""
     return _result((x, y))(x, y), _real_intrinsic("maximum", 2)
 
 
-@intrinsic
+@typed_intrinsic
 def minimum(typing: Any, x: Any, y: Any) -> Any:
     """The smaller; NaN if one is NaN."""
     return _result((x, y))(x, y), _real_intrinsic("minimum", 2)
 
 
 def _extreme(symbol: str) -> Any:
-    @intrinsic
+    @typed_intrinsic
     def function(typing: Any, x: Any, y: Any) -> Any:
         result = _result((x, y))
 
@@ -391,7 +400,7 @@ larger = _extreme(">")  # one instruction; y where a NaN is compared
 smaller = _extreme("<")
 
 
-@intrinsic
+@typed_intrinsic
 def any_lane(typing: Any, x: Any) -> Any:
     """Whether a truth value or some lane of truth values holds."""
 
@@ -405,18 +414,13 @@ def any_lane(typing: Any, x: Any) -> Any:
 
 
 def _unary(name: str) -> Any:
-    @intrinsic
+    @typed_intrinsic
     def function(typing: Any, x: Any) -> Any:
         return _result((x,))(x), _real_intrinsic(name, 1)
 
     return function
 
 
-exponential = _unary("exp")
-logarithm = _unary("log")
-sine = _unary("sin")
-cosine = _unary("cos")
-hyperbolic_tangent = _unary("tanh")
 round_up = _unary("ceil")
 square_root = _unary("sqrt")
 magnitude = _unary("fabs")
@@ -424,7 +428,7 @@ round_down = _unary("floor")
 round_even = _unary("rint")
 
 
-@intrinsic
+@typed_intrinsic
 def choose(typing: Any, condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; both are evaluated."""
     lanes = [t.lanes for t in (condition, x, y) if isinstance(t, Vector)]
@@ -448,7 +452,7 @@ def choose(typing: Any, condition: Any, x: Any, y: Any) -> Any:
     return result(condition, x, y), emit
 
 
-@intrinsic
+@typed_intrinsic
 def to_real(typing: Any, x: Any) -> Any:
     """bool or int as float64, lane by lane."""
     result = Vector(types.float64, x.lanes) if isinstance(x, Vector) else types.float64
@@ -459,13 +463,13 @@ def to_real(typing: Any, x: Any) -> Any:
     return result(x), emit
 
 
-@intrinsic
+@typed_intrinsic
 def power(typing: Any, x: Any, y: Any) -> Any:
     """x to the power y."""
     return _result((x, y))(x, y), _real_intrinsic("pow", 2)
 
 
-@intrinsic
+@typed_intrinsic
 def to_int(typing: Any, x: Any) -> Any:
     """bool or real as int64, toward zero, lane by lane."""
     result = Vector(types.int64, x.lanes) if isinstance(x, Vector) else types.int64
@@ -490,7 +494,7 @@ def _fold(builder: Any, value: Any, lanes: int, step: Callable[[Any, Any], Any])
 
 
 def _across(real: str, integer: str) -> Any:
-    @intrinsic
+    @typed_intrinsic
     def function(typing: Any, x: Any) -> Any:
         if not isinstance(x, Vector):
             return x(x), lambda context, builder, sig, args: args[0]
@@ -526,7 +530,7 @@ minimum_lanes = _across("llvm.minimum", "<")
 
 
 def _atomic(emit_operation: Callable[[Any, Any], Any]) -> Any:
-    @intrinsic
+    @typed_intrinsic
     def function(typing: Any, array: Any, index: Any) -> Any:
         def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             data = context.make_array(array)(context, builder, args[0]).data

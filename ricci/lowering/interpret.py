@@ -17,6 +17,7 @@ from ricci.dsl.term import Term
 from ricci.errors import CannotLower
 from ricci.lowering.kernel import Interpreter, Kernel, Load, Memory, check, interpret
 from ricci.lowering.loops import lower_launch
+from ricci.lowering.schedule import products
 from ricci.lowering.schedule.plan import (
     Assign,
     Call,
@@ -169,6 +170,9 @@ class _Machine:
 
     def call(self, step: Call) -> None:
         values = [np.asarray(self.get(a, t)) for a, t in zip(step.arguments, step.term.args, strict=True)]
+        if step.term.op == "product":
+            self.put(step.results[0], products.evaluate(step.term, values))
+            return
         result = OPERATORS[step.term.op].meaning(step.term, values, Environment({}, self.dims))
         for target, value in zip(step.results, result if isinstance(result, tuple) else (result,), strict=True):
             self.put(target, np.asarray(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ricci.dsl.index import Index, Ranges
@@ -22,7 +23,7 @@ WIDEST_GHOSTS = 64
 def segments(cuts: tuple[Size, ...], size: Size) -> list[tuple[Size, Size]]:
     """(lo, hi) of the regions between cuts of 0..size."""
     edges = [Size.of(0), *cuts, size]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def bulk(cuts: tuple[Size, ...], size: Size) -> tuple[Size, Size]:

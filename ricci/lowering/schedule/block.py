@@ -20,6 +20,7 @@ from ricci.lowering.schedule.edges import ordered, with_ghosts
 from ricci.lowering.schedule.items import Item, make_item, ordered_cuts, wraps_of
 from ricci.lowering.schedule.levels import Group, Levels, loop_key, outer_axis
 from ricci.lowering.schedule.plan import Assign, Launch, Member, Nest, Pass, Place, Slot, Step
+from ricci.lowering.schedule.products import with_products
 from ricci.lowering.schedule.pull import Ghosts, Puller, Scalars, identity
 
 
@@ -86,7 +87,7 @@ class Block:
     def schedule(self, roots: Sequence[Term]) -> list[Step]:
         """Steps that compute the roots (array terms get places, scalars become known)."""
         original = list(roots)
-        roots, self.definitions = with_ghosts(original)
+        roots, self.definitions = with_ghosts(with_products(original, self.inside_loop))
         self.shop.aliases.names.update((definition, name) for name, definition in self.definitions.items())
         replaced = dict(zip(original, roots, strict=True))
         self.targets = {replaced.get(t, t): slot for t, slot in self.targets.items()}
@@ -168,7 +169,7 @@ class Block:
                 name, definition = wrap_definition(inner, axis, widths[axis])
                 self.wraps[term].append((name, definition))
                 self.shop.aliases.names[definition] = name
-                ghosts[term].append(make_item(definition, lambda t, inner=inner: t is inner or leaf(t)))
+                ghosts[term].append(make_item(definition, self._or(inner, leaf)))
                 ghosts[term][-1].wrapped = True
                 inner = name
         makers: dict[Term, list[Item]] = {}
@@ -184,6 +185,10 @@ class Block:
             out.append(item)
             out.extend(makers.get(item.term, ()))
         return out
+
+    @staticmethod
+    def _or(own: Term, leaf: Callable[[Term], bool]) -> Callable[[Term], bool]:
+        return lambda term: term is own or leaf(term)
 
     def _wrappable(self, term: Term) -> bool:
         """Whether ghosts may stand around the slot of a term (its place is plain and of full rank)."""
@@ -329,7 +334,7 @@ class Block:
             target = self.known.get(item.term, item.term)
             operation = "sum" if item.term.op != "reduce" else reduce_operation(item.term)
             bound = tuple(a for a in item.loops if a not in item.term.axes)
-            axis = str(item.term.attrs[0]) if item.how == "add" else ""  # type: ignore[index]
+            axis = str(item.term.attrs[0]) if item.how == "add" else ""
             members.append(Member(item.how, item.term, target, place, operation, bound, axis))
         return tuple(members)
 

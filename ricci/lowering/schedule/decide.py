@@ -23,7 +23,7 @@ _FUNCTION_COST = {"recip": 4, "sqrt": 4, "div": 4, "mod": 4, "where": 1, "group"
 _CHEAP = frozenset(
     {"eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "abs", "min2", "max2", "re", "im", "conj", "floor", "ceil", "sign"}
 )
-STRUCTURES = frozenset({"iterate", "scan", "library", "random"})
+STRUCTURES = frozenset({"iterate", "scan", "library", "random", "product"})
 
 
 def is_structure(term: Term) -> bool:
@@ -168,9 +168,7 @@ def guarded_terms(order: Sequence[Term], stored: set[Term]) -> set[Term]:
     """Terms whose inlined form holds a guard: evaluating them at several points multiplies regions."""
     found: set[Term] = set()
     for term in order:
-        if term.op == "reindex" and pull_of(term).guards:
-            found.add(term)
-        elif any(a in found and a not in stored for a in term.args):
+        if (term.op == "reindex" and pull_of(term).guards) or any(a in found and a not in stored for a in term.args):
             found.add(term)
     return found
 

@@ -18,6 +18,7 @@ from ricci.dsl.normal import make_guards
 from ricci.dsl.ops.reindex import Fill, pull_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import TupleType
+from ricci.lowering.schedule.products import rebuilt
 from ricci.lowering.schedule.pull import unit_axis
 
 WIDEST = 8
@@ -99,16 +100,10 @@ def with_ghosts(roots: Sequence[Term]) -> tuple[list[Term], dict[Term, Term]]:
         if family is not None and term in family.reads:
             done[term] = _shifted(wide[term.args[0]], term, family)
         else:
-            done[term] = term if args == term.args else _rebuilt(term, args)
+            done[term] = term if args == term.args else rebuilt(term, args)
         if term in families:
             wide[term] = _extended(done[term], families[term], definitions)
     return [done[r] for r in roots], definitions
-
-
-def _rebuilt(term: Term, args: tuple[Term, ...]) -> Term:
-    from ricci.dsl.ops import OPERATORS
-
-    return OPERATORS[term.op].rebuild(term, args)
 
 
 def _name(axis: str, family: _Family) -> str:

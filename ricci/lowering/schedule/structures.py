@@ -26,7 +26,7 @@ ZERO = Size.of(0)
 
 def lower_iterate(block: Block, term: Term) -> list[Step]:
     """c := body(c, constants) while cond(c, constants)."""
-    body, cond, count = term.attrs  # type: ignore[misc]
+    body, cond, count = term.attrs
     inits, consts = term.args[:count], term.args[count:]
     loop = _Carries(block, term, body.params[:count])
     steps = loop.start(inits)
@@ -156,7 +156,7 @@ class _Carries:
 def _candidate(root: Term, carry: Term) -> tuple[Term, Term | None]:
     """(candidate, condition) with root = where(condition, candidate, carry), the condition a scalar (None: always)."""
     conditions: list[Term] = []
-    while root.op == "map" and root.attrs[0] == "where" and not root.args[0].axes:  # type: ignore[index]
+    while root.op == "map" and root.attrs[0] == "where" and not root.args[0].axes:
         condition, yes, no = root.args
         if no is carry:
             conditions.append(condition)
@@ -176,7 +176,7 @@ def _candidate(root: Term, carry: Term) -> tuple[Term, Term | None]:
 
 def lower_scan(block: Block, term: Term) -> list[Step]:
     """c_s = body(c_{s-1}, x_s, constants); the stacked results hold the first carry in front (behind, if reverse)."""
-    body, axis, size, count, sequences, reverse = term.attrs  # type: ignore[misc]
+    body, axis, size, count, sequences, reverse = term.attrs
     shop = block.shop
     counter = shop.scalar(axis, Kind.INT)
     before, now = (Size.of(1), ZERO) if reverse else (ZERO, Size.of(1))
@@ -283,7 +283,7 @@ def _turn(
 
 def lower_call(block: Block, term: Term) -> list[Step]:
     """An operator that numpy or a library computes, between compiled parts."""
-    name = str(term.attrs[0]) if term.op in ("library", "reduce") else term.op  # type: ignore[index]
+    name = str(term.attrs[0]) if term.op in ("library", "reduce") else term.op
     if block.inside_loop:
         raise CannotLower("E0601", f"`{name}` inside a compiled loop is not available", notes=("outside of loops it is",))
     arguments: list[Place | Term] = [block.places[a] if a.axes else block.known.get(a, a) for a in term.args]
@@ -314,5 +314,6 @@ STRUCTURES: dict[str, Callable[[Block, Term], list[Step]]] = {
     "scan": lower_scan,
     "library": lower_library,
     "random": lower_call,
+    "product": lower_call,
     "reduce": lower_call,
 }
