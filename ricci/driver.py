@@ -33,14 +33,14 @@ class Settings:
 
 def read(path: str | os.PathLike[str]) -> Source:
     """A file as a source; E0805 when it cannot be read, E0004 when it is too large, E0001 when it is no text."""
+    from ricci.dsl.parse import decode
+
     try:
         if os.path.getsize(path) > LARGEST_SOURCE:
             raise ParseFailed("E0004", f"`{path}` is larger than 1 MiB: a model is a text, data belong into files that it loads")
-        return Source(str(path), Path(path).read_bytes().decode("utf-8"))
+        return decode(str(path), Path(path).read_bytes())
     except OSError as error:
         raise CannotRun("E0805", f"cannot read `{path}`: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ParseFailed("E0001", f"`{path}` is not UTF-8 text (byte {error.start})") from None
 
 
 def parse(source: Source, settings: Settings = Settings()) -> tree.File:

@@ -107,7 +107,8 @@ class _Layout:
         """A statement or option as lines."""
         opening = self.opening(node)
         body = (opening, node.span.end) if opening else (node.span.end, node.span.end)
-        if self.comments_in(node.span.start, body[0]) or (opening and self.comments_in(self.closing(node), node.span.end)):
+        within = [*self.comments_in(node.span.start, body[0]), *(self.comments_in(self.closing(node), node.span.end) if opening else ())]
+        if within and all(part.span.source is self.source for part in tree.walk(node)):  # no value was put in from elsewhere
             return self.verbatim(node, indent)
         head = self.annotations(node) if isinstance(node, tree.Statement) else ""
         if opening and isinstance(node, tree.LayerDefinition | tree.ModelDefinition | tree.Iterate | tree.Solve):

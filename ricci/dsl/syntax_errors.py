@@ -236,7 +236,7 @@ def equation_with_comparison(s: Situation) -> Diagnostic | None:
         if token.text == "==" and depth == 0:
             help = s.mended((token.start, token.end, "="))
             word = next((kind for kind in s.kinds if kind in statement_keywords()), "")
-            message = "`==` compares two values" + (f"; `{word}` states that they are equal" if word else "")
+            message = "`==` compares two values" + (f"; `{word}` takes `=`" if word else "")
             return s.error("E0003", message, Span(s.source, token.start, token.end), "write `=`", help)
     return None
 

@@ -230,8 +230,8 @@ REFUSED = [
     ("param k = 2x", "E0001", 1, 12, "expected an operator, found `x`", "param k = 2*x"),
     ("let a = 2(x + 1)", "E0001", 1, 9, "a number cannot be called", ""),
     ("let a = 5 [m] [s]", "E0001", 1, 14, "a number has one unit and no index", ""),
-    ("equation a == b", "E0003", 1, 12, "`==` compares two values; `equation` states that they are equal", "equation a = b"),
-    ("initial u == 0", "E0003", 1, 11, "`==` compares two values; `initial` states that they are equal", "initial u = 0"),
+    ("equation a == b", "E0003", 1, 12, "`==` compares two values; `equation` takes `=`", "equation a = b"),
+    ("initial u == 0", "E0003", 1, 11, "`==` compares two values; `initial` takes `=`", "initial u = 0"),
     ("check a = b", "E0003", 1, 9, "`=` states an equation or gives a value; `==` compares", "check a == b"),
     (
         "let a = if x = 0 then 1 else 2",
