@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from ricci.dsl import build
-from ricci.dsl.model import Condition, Initial, Load, Model, Quantity
+from ricci.dsl.model import Condition, Initial, Load, Model, Quantity, Unit
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Argument, Choice, Instant, Program, State
 from ricci.dsl.term import Function, Term, substitute, symbols
@@ -52,7 +53,8 @@ class Assembly:
             sides = self._sides(component)
             unknown = make_unknown(component.name, component.symbol, component.name, lines, sides)
             self.lowering.unknowns[component.symbol] = unknown
-            self.states.append(State(component.name, unknown.values, component.field.name, component.order))
+            unit = per_time(component.field.unit, component.order)
+            self.states.append(State(component.name, unknown.values, component.field.name, component.order, unit))
         for param in self.model.params.values():
             if any(c in lines for c in param.symbol.axes):
                 self.lowering.unknowns[param.symbol] = make_given(param.symbol, lines)
@@ -307,6 +309,13 @@ class Assembly:
             self.choices(),
             dict(self.origins),
         )
+
+
+def per_time(unit: Unit, order: int) -> Unit:
+    """The unit of the time derivative of this order."""
+    powers = dict(unit.powers)
+    powers["s"] = powers.get("s", Fraction(0)) - order
+    return Unit(powers=tuple(sorted((base, p) for base, p in powers.items() if p)))
 
 
 def _fixed_sizes(model: Model) -> dict[str, int]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ricci.dsl import build
-from ricci.dsl.check.names import nearest
 from ricci.dsl.model import Call, Option
+from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
 from ricci.errors import CannotLower, CheckFailed, Span
