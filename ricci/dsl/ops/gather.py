@@ -31,12 +31,12 @@ def make_gather(t: Term, axis: str, i: Term) -> Term:
     index = as_index(i, {dim.name: dim for n in (size, *axes.values()) for dim in n.dims})
     if index is not None:
         return reindex.make_reindex(t, axes, {axis: index}, (), 0)
-    c, core = linear.primitive(t)
-    if c != 1 and core.op != "const":
-        return build.conform(linear.make_linear([(c, make_gather(core, axis, i))]), Type(t.kind, axes))
     narrow = pointwise.unexpanded(t)
     if axis not in narrow.axes:
         narrow = build.expand(narrow, {axis: size})
+    c, core = linear.primitive(narrow)
+    if c != 1 and core.op != "const":
+        return build.conform(linear.make_linear([(c, make_gather(core, axis, i))]), Type(t.kind, axes))
     return build.expand(base.node("gather", (narrow, pointwise.unexpanded(i)), (axis,)), axes)
 
 
@@ -48,9 +48,11 @@ def make_scatter(t: Term, i: Term, axis: str, size: int | Size | Dim, over: Iter
         raise TermError(f"scatter of {t.type} at {i.type}")
     if not bound <= axes.keys() or axis in axes.keys() - bound:
         raise TermError(f"scatter to {axis} over {sorted(bound)} of axes {sorted(axes)}")
-    c, core = linear.primitive(t)
-    if c != 1 and core.op != "const":
-        whole = {**{name: n for name, n in axes.items() if name not in bound}, axis: Size.of(size)}
+    whole = {**{name: n for name, n in axes.items() if name not in bound}, axis: Size.of(size)}
+    if const.value_of(pointwise.unexpanded(t)) == 0:
+        return build.zero(Type(t.kind, whole))
+    c, core = linear.primitive(pointwise.unexpanded(t))
+    if c != 1:
         inner = make_scatter(build.expand(core, t.axes), i, axis, size, bound)
         return build.conform(linear.make_linear([(c, inner)]), Type(t.kind, whole))
     return base.node("scatter", (t, i), (axis, Size.of(size), tuple(sorted(bound))))
@@ -130,7 +132,7 @@ def _meaning_scatter(term: Term, args: Sequence[Any], environment: base.Environm
     import numpy as np
 
     axis, size, _ = term.attrs
-    whole = pointwise.union(term.args)
+    whole = dict(sorted(pointwise.union(term.args).items()))
     shape = {name: n.evaluate(environment.dims) for name, n in whole.items()}
     lanes = tuple(shape.values())
     views = []

@@ -27,11 +27,11 @@ def make_partial(t: Term, coordinate: str, order: int = 1) -> Term:
         return build.conform(t, result)
     if coordinate != TIME and coordinate not in t.axes:
         return build.zero(result)
-    c, core = linear.primitive(t)
-    if core.op == "const":
+    c, core = linear.primitive(pointwise.unexpanded(t))
+    if core.op == "const" or (coordinate != TIME and coordinate not in core.axes):
         return build.zero(result)
     if c != 1:
-        return build.conform(linear.make_linear([(c, make_partial(build.expand(core, t.axes), coordinate, order))]), result)
+        return build.conform(linear.make_linear([(c, make_partial(core, coordinate, order))]), result)
     orders = {coordinate: order}
     while core.op == "partial":
         name, n = core.attrs
@@ -39,7 +39,7 @@ def make_partial(t: Term, coordinate: str, order: int = 1) -> Term:
         core = core.args[0]
     for name in sorted(orders):
         core = base.node("partial", (core,), (name, orders[name]))
-    return core
+    return build.expand(core, t.axes)
 
 
 def make_at(t: Term, point: Mapping[str, Term]) -> Term:
@@ -57,8 +57,8 @@ def make_integral(t: Term, coordinates: Iterable[str]) -> Term:
         raise TermError(f"integral over {names} of {t.type}")
     if not names:
         return t
-    c, core = linear.primitive(t)
-    if c != 1 and core.op != "const":
+    c, core = linear.primitive(pointwise.unexpanded(t))
+    if c != 1:
         inner = make_integral(build.expand(core, t.axes), names)
         return build.conform(linear.make_linear([(c, inner)]), Type(max(t.kind, Kind.REAL), inner.axes))
     return base.node("integral", (t,), names)
