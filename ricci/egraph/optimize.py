@@ -83,6 +83,8 @@ def optimize_function(
 class Optimization:
     """Terms that are computed together, optimized under one price."""
 
+    price_of_nodes: type[NodePrice] = NodePrice
+
     def __init__(
         self,
         roots: Sequence[Term],
@@ -105,35 +107,38 @@ class Optimization:
         self.space: Space = new_space()
         self.loader = Loader(self.space)
         self.seeds: dict[str, list[tuple[int, Node]]] = {}
+        self.roots: list[int] = []
 
     def result(self) -> list[Term]:
         """The cheapest equal terms found; the given ones where nothing is cheaper or a check fails."""
-        refs = self._load("source", self.before)
-        self._rewrite()
-        self._plan()
-        found = self._choose(refs)
-        if self._cost(found) >= self._cost(self.before):
-            return self.after
+        refs = self.load("source", self.before)
+        self.rewrite()
+        self.plan()
+        found = self.choose(refs)
+        if self._cost(found) < self._cost(self.before) and not self.check(found):
+            self.after = found
+        return self.after
+
+    def check(self, found: Sequence[Term]) -> bool:
+        """Whether terms differ in value from the source; then a diagnostic says where."""
         wrong = mismatch(self.before, found, self.known)
         if wrong is not None:
             self.diagnostics.append(
                 Diagnostic("W0901", "an optimized function does not give the values of its source; the source is used", notes=(wrong,))
             )
-            return self.after
-        self.after = found
-        return found
+        return wrong is not None
 
     def _cost(self, terms: Sequence[Term]) -> float:
         return cost.cost(terms, self.price.kind, self.price.machine, self.known)
 
-    def _load(self, name: str, roots: Sequence[Term]) -> list[int]:
+    def load(self, name: str, roots: Sequence[Term]) -> list[int]:
         self.space.trace = []
         refs = self.loader.load(roots)
         self.seeds[name] = self.space.trace
         self.space.trace = None
         return refs
 
-    def _rewrite(self) -> None:
+    def rewrite(self) -> None:
         """Rules on the terms as written, in the e-graph; skipped where none can fire."""
         rules = relevant(self.rules, functions_in(self.before))
         if not rules:
@@ -143,17 +148,22 @@ class Optimization:
         if self.engine is not None:
             self.steps += [Step(phases[name], name, count) for name, count in self.engine.fired.items()]
 
-    def _plan(self) -> None:
+    def plan(self) -> None:
         level = self.level
         done = propose(self.loader, self.price, self.sizes, self.given, level.rounds, level.proposals, level.nodes)
         self.steps += [Step(phase, name, count) for phase, name, count in done]
 
-    def _choose(self, refs: Sequence[int]) -> list[Term]:
-        roots = [self.space.find(r) for r in refs]
-        unit = max(self._cost(self.before), 1e-12) / UNITS
-        price = NodePrice(self.space, self.price, self.sizes, unit, self.given)
-        self.extraction = extract(self.space, roots, price, self.seeds, self.level.effort)
-        return Reader(self.space, self.extraction.choice, self.loader.templates).read(roots, self.before)
+    def choose(self, refs: Sequence[int]) -> list[Term]:
+        """Extract the cheapest choice and read it back."""
+        self.roots = [self.space.find(r) for r in refs]
+        unit = max(self._cost(self.before), 1e-12) / UNITS if self.price.kind == "time" else 1.0
+        price = self.price_of_nodes(self.space, self.price, self.sizes, unit, self.given)
+        self.extraction = extract(self.space, self.roots, price, self.seeds, self.level.effort)
+        return self.reader().read(self.roots, self.before)
+
+    def reader(self) -> Reader:
+        assert self.extraction is not None
+        return Reader(self.space, self.extraction.choice, self.loader.templates)
 
     def report(self, name: str, names: Sequence[str]) -> FunctionReport:
         def text(terms: Sequence[Term]) -> dict[str, str]:

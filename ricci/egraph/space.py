@@ -112,7 +112,7 @@ class Space:
                 self.users[child].append(node)
         return found
 
-    def _note(self, node: Node, ref: int) -> int:
+    def note(self, node: Node, ref: int) -> int:
         """`put`, and remember the node as the one that the source wrote."""
         out = self.put(node, ref)
         if self.trace is not None:
@@ -226,7 +226,7 @@ class Space:
     def leaf(self, key: Hashable, axes: Axes = SCALAR) -> int:
         """A value that is given: symbol, number, index."""
         node = Node("leaf", key, ())
-        return self._note(node, self.put(node, None, axes))
+        return self.note(node, self.put(node, None, axes))
 
     def number(self, q: Rational) -> int:
         return self.scale(tidy(q), self.one)
@@ -264,9 +264,9 @@ class Space:
         out = self.put(node)
         self._is_multiple(out >> 1, size, base ^ (out & 1))
         if abs(inner) != 1 and abs(q) != 1 and base != self.one:
-            self._note(Node("scale", abs(q), (as_given & ~1,)), out ^ negative ^ (as_given & 1) ^ int(q < 0))
+            self.note(Node("scale", abs(q), (as_given & ~1,)), out ^ negative ^ (as_given & 1) ^ int(q < 0))
         elif abs(inner) == 1 or base == self.one:
-            self._note(node, out)
+            self.note(node, out)
         return self.find(out) ^ negative
 
     def expand(self, ref: int, axes: Axes) -> int:
@@ -293,7 +293,7 @@ class Space:
             order = sorted(given, key=lambda r: r >> 1)
             flip = order[0] & 1
             if len({r >> 1 for r in order}) == len(order):
-                self._note(Node("sum", None, tuple(r ^ flip for r in order)), out ^ flip)
+                self.note(Node("sum", None, tuple(r ^ flip for r in order)), out ^ flip)
         elif len(merged) > 1:
             self._note_any(out)
         return self.expand(out, axes)
@@ -309,7 +309,7 @@ class Space:
             for r in node.children:
                 if self.split(r)[0] not in (1, -1):
                     self.scale(*self.split(r))
-            self._note(node, base ^ nodes[node])
+            self.note(node, base ^ nodes[node])
         if abs(q) != 1:
             self.scale(q, base)
 
@@ -390,12 +390,12 @@ class Space:
         for ref, k in given.items():
             factor = self.scale(self.split(ref)[0] ** k, self._power(self.split(ref)[1] >> 1, k))
             if k > 1:
-                factor = self._note(Node("power", k, (self.find(ref),)), factor)
+                factor = self.note(Node("power", k, (self.find(ref),)), factor)
             factors[factor] = None
         out = self.scale_quietly(q, self._product_of(merged))
         if len(factors) > 1 and len({r >> 1 for r in factors}) == len(given):
             flip = sum(r & 1 for r in factors) & 1
-            self._note(Node("product", None, tuple(sorted(r & ~1 for r in factors))), out ^ flip)
+            self.note(Node("product", None, tuple(sorted(r & ~1 for r in factors))), out ^ flip)
         elif len(factors) > 1:
             self._note_any(out)
         return self.find(out)
@@ -472,14 +472,14 @@ class Space:
         elif op in self.even:
             refs[0] &= ~1
         node = Node(op, payload, tuple(refs))
-        return self._note(node, self.put(node, None, axes)) ^ sign
+        return self.note(node, self.put(node, None, axes)) ^ sign
 
     def _reciprocal(self, ref: int) -> int:
         """1 / value: over a product it is the product of reciprocals, over a multiple the multiple of the inverse."""
         q, base = self.split(ref)
         node = Node("recip", None, (self.find(ref) & ~1,))
         if base == self.find(self.zero):
-            return self._note(node, self.put(node))
+            return self.note(node, self.put(node))
         if base == self.find(self.one):
             return self.number(over(1, q))
         trace, self.trace = self.trace, None
@@ -493,7 +493,7 @@ class Space:
             out = self.put(Node("recip", None, (base,)))
         out = self.scale(over(1, q), out)
         self.trace = trace
-        return self._note(node, out ^ (self.find(ref) & 1)) ^ (self.find(ref) & 1)
+        return self.note(node, out ^ (self.find(ref) & 1)) ^ (self.find(ref) & 1)
 
     def _argument(self, ref: int, op: str) -> int | None:
         for node in self.nodes[ref >> 1]:

@@ -159,7 +159,7 @@ class Reader:
 
     def read(self, roots: Sequence[int], like: Sequence[Term]) -> list[Term]:
         """Terms of the chosen values with the types of `like`."""
-        order = self._order([r >> 1 for r in roots])
+        order = self.order([r >> 1 for r in roots])
         for c in order:
             for d in self._below(c):
                 self.uses[d] = self.uses.get(d, 0) + 1
@@ -171,7 +171,7 @@ class Reader:
             self.built[c] = self._negative(term, c) if self.space.nodes[c][node] else term
         return [build.conform(self._signed(r), t.type) for r, t in zip(roots, like, strict=True)]
 
-    def _order(self, roots: Iterable[int]) -> list[int]:
+    def order(self, roots: Iterable[int]) -> list[int]:
         order: list[int] = []
         done: set[int] = set()
         for root in roots:
