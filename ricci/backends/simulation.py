@@ -200,7 +200,7 @@ class Simulation:
                 "E0702",
                 f"Newton's iteration of the implicit step did not converge at step {trajectory.steps}, t = {trajectory.time:g}",
                 notes=("a fixed implicit step may be too large for this equation",),
-                help="ricci run --set time=rodas4 ...",
+                help="time: rodas4p",
             )
         self._not_finite(trajectory.states, trajectory.time, f"step {trajectory.steps}")
         rates = self._call("rhs", {**trajectory.states, "t": trajectory.time}) if "rhs" in self.program.functions else {}

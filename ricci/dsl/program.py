@@ -62,7 +62,7 @@ class Instant:
 
 @dataclass(frozen=True)
 class Choice:
-    """A numerical decision and its reason, printed by `explain`: ("time", "trbdf2", "k*dxx is stiff: ...")."""
+    """A numerical decision and its reason, printed by `explain`: ("time", "rodas4p", "the equation of `T` is stiff ...")."""
 
     what: str
     value: str
