@@ -49,10 +49,14 @@ class Assembly:
 
     def _make_unknowns(self) -> None:
         lines = self.lowering.lines
+        for c, line in lines.items():
+            self.lowering.need(c, 1 if line.periodic else 2)
         for component in self.system.components:
             sides = self._sides(component)
             unknown = make_unknown(component.name, component.symbol, component.name, lines, sides)
             self.lowering.unknowns[component.symbol] = unknown
+            for c, own in unknown.own.items():
+                self.lowering.need(c, sum(own.skip) + 1)
             unit = per_time(component.field.unit, component.order)
             self.states.append(State(component.name, unknown.values, component.field.name, component.order, unit))
         for param in self.model.params.values():

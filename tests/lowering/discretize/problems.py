@@ -39,7 +39,9 @@ class Problem:
         self.model.dims.update({name: Dim(name) for name in self.axes})
         grid = tuple((name, build.const(n)) for name, n in (sizes or {}).items())
         space = Call("fd", (), (("order", build.const(order)),))
-        self.model.solves.append(Solve("", "", (Option("grid", (), grid), Option("space", (space,)), Option("until", (), (("t", number(1)),)))))
+        self.model.solves.append(
+            Solve("", "", (Option("grid", (), grid), Option("space", (space,)), Option("until", (), (("t", number(1)),))))
+        )
 
     def coordinate(self, name):
         return build.symbol(name, Type(Kind.REAL, {name: self.axes[name]}))
@@ -137,3 +139,8 @@ def semidiscrete(problem, **sizes_and_values):
 def slopes(errors, spacings):
     """Measured orders between successive grids."""
     return np.diff(np.log(errors)) / np.diff(np.log(spacings))
+
+
+def measured_order(errors, spacings):
+    """Slope of the line fitted to log(error) over log(spacing)."""
+    return np.polyfit(np.log(spacings), np.log(errors), 1)[0]

@@ -50,11 +50,14 @@ _TABLE: dict[tuple[int, tuple[int, ...]], dict[int, int | tuple[int, int]]] = {
     (2, NEUMANN): {2: 2, 4: 4, 6: 6, 8: 8},
     (2, (2,)): {2: 3, 4: 5, 6: 7, 8: 9},
     # third derivative: one condition upstream, two downstream
-    (3, DIRICHLET): {2: 3, 4: 4, 6: 5, 8: 5},
+    (3, DIRICHLET): {2: 3, 4: 5, 6: 6, 8: 6},
     (3, NEUMANN): {2: 3, 4: 5, 6: 5, 8: 5},
     (3, (2,)): {2: 3, 4: 5, 6: 6, 8: 6},
-    (3, CLAMPED): {2: 3, 4: 4, 6: 5, 8: 5},
     (3, (1, 2)): {2: 3, 4: 5, 6: 6, 8: 6},
+    (3, CLAMPED): {2: 2, 4: 4, 6: 5, 8: 5},
+    (3, SUPPORTED): {2: 3, 4: 5, 6: 6, 8: 6},
+    (3, GUIDED): {2: 4, 4: 4, 6: 5, 8: 6},
+    (3, FREE): {2: 4, 4: 5, 6: 6, 8: 6},
     # fourth derivative: two conditions a side
     (4, CLAMPED): {2: 3, 4: 5, 6: 7, 8: (8, 8)},
     (4, SUPPORTED): {2: 3, 4: 5, 6: 7, 8: (9, 11)},
