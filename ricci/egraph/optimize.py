@@ -182,7 +182,7 @@ class Optimization:
             diagnostics=self.diagnostics,
         )
         if self.extraction is not None:
-            source = self.extraction.seeds.get("source", UNITS)
+            source = next((c for n, c in self.extraction.seeds.items() if n in ("source", "original")), UNITS)
             report.considered = [Considered(n, c / max(source, 1)) for n, c in sorted(self.extraction.seeds.items(), key=lambda x: x[1])]
             report.considered.append(Considered("searched", self.extraction.cost / max(source, 1)))
             report.chosen = self.extraction.start

@@ -176,23 +176,27 @@ def descend(choice, uses, value, first, cost, begin, child, stack, mark, touched
 
 
 def share(u, choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, log, now):
-    """Let every used class that could use class u do so, then let each go back if it is better off; undo if nothing is saved."""
+    """Pay for unused class u and let every used class use it that is better off; undo if that does not pay for u."""
     before = now[TOTAL]
     now[LOGGED] = 0
+    acquire(u, choice, uses, cost, begin, child, stack, touched, now)
     for k in range(above[u], above[u + 1]):
         n = parent[k]
         c = owner[n]
-        if uses[c] > 0 and choice[c] != n and not cyclic(c, n, choice, begin, child, stack, mark, now):
-            switch(c, n, choice, uses, cost, begin, child, stack, touched, log, now)
-    moves = now[LOGGED]
-    if moves >= 4:
-        for j in range(0, moves, 2):
-            if uses[log[j]] > 0:
-                improve(log[j], choice, uses, first, cost, begin, child, stack, mark, touched, log, now)
+        if uses[c] > 0 and choice[c] != n and c != u:
+            total = now[TOTAL]
+            logged = now[LOGGED]
+            if not switch(c, n, choice, uses, cost, begin, child, stack, touched, log, now):
+                break
+            if now[TOTAL] >= total or cyclic(c, n, choice, begin, child, stack, mark, now):
+                undo(logged, choice, uses, cost, begin, child, stack, touched, log, now)
+    release(u, choice, uses, cost, begin, child, stack, touched, now)
     if now[TOTAL] < before:
         now[LOGGED] = 0
         return True
+    acquire(u, choice, uses, cost, begin, child, stack, touched, now)
     undo(0, choice, uses, cost, begin, child, stack, touched, log, now)
+    release(u, choice, uses, cost, begin, child, stack, touched, now)
     return False
 
 

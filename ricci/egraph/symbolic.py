@@ -38,7 +38,8 @@ FUNCTIONS = {
 }
 BACK = {ours: theirs for theirs, ours in FUNCTIONS.items()}
 SPELLED = frozenset(BACK) | {"recip", "sqrt", "pow"}
-FACTORED_UP_TO = 80  # summands of an expression that SymPy is asked to factor
+FACTORED_UP_TO = (80, 12)  # summands and symbols of an expression that SymPy is asked to factor
+NESTED_UP_TO = 200  # summands of all expressions together that SymPy is asked to nest
 
 
 def simplify(expressions: Any, cost: str = "ops", given: Mapping[Any, Any] | None = None, level: int = 2) -> Any:
@@ -255,9 +256,10 @@ class _Border:
         out: dict[int, Any] = {}
         for c in order:
             node = choice[c]
-            args = [self._signed(sympy, out[space.find(r) >> 1], space.find(r) & 1) for r in node.children]
-            value = self._left(sympy, node, args)
-            out[c] = self._signed(sympy, value, space.nodes[c][node])
+            flip = space.nodes[c][node]
+            inside = flip if node.op == "sum" else 0
+            args = [self._signed(sympy, out[space.find(r) >> 1], space.find(r) & 1 ^ inside) for r in node.children]
+            out[c] = self._signed(sympy, self._left(sympy, node, args), flip ^ inside)
         return out
 
     def _signed(self, sympy: Any, e: Any, negative: int) -> Any:
@@ -364,9 +366,12 @@ def _known_forms(items: list[Any]) -> list[tuple[str, list[Any], list[Any]]]:
     """(name, definitions, values): common subexpressions of the expressions as they are, factored, and nested (Horner)."""
     import sympy
 
+    def factored(e: Any) -> Any:
+        return sympy.factor(e) if len(e.args) <= FACTORED_UP_TO[0] and len(e.free_symbols) <= FACTORED_UP_TO[1] else e
+
     forms = [("cse", *sympy.cse(items))]
-    if max((len(e.args) for e in items), default=0) <= FACTORED_UP_TO:
-        for name, transform in (("factored", sympy.factor), ("horner", sympy.horner)):
+    if sum(len(e.args) for e in items) <= NESTED_UP_TO:
+        for name, transform in (("factored", factored), ("horner", sympy.horner)):
             try:
                 forms.append((name, *sympy.cse([transform(e) for e in items])))
             except (sympy.PolynomialError, NotImplementedError, ValueError, AttributeError, TypeError):
