@@ -4,6 +4,7 @@
   sum[i: n](W[h, i]*x[i]) contract, bound labels i, j, ..    u^2*v/(1 + u)         product without bound axes
   t[x = x + 1 | g else 0] reindex: changed axes, guards      t[+y]                 broadcast over y
   t[x := i]               gather                            max[x](t)             reduce
+  [x == 0]                1 where the guards hold, else 0
   t.0                     component of a tuple              real(t)               cast
 A subterm that is used twice, or deep, gets a name in a `let` before the term.
 """
@@ -203,6 +204,8 @@ def _reindex(term: Term, show: _Printer) -> Text:
     changed = [f"{axis} = {e}" for axis, e in pull.entries if e != Index.axis(axis) or term.axes[axis] is not source[axis]]
     changed += [f"+{axis}" for axis in term.axes if axis not in pull.used]
     inside = ", ".join(changed)
+    if term.args[0].op == "const" and term.args[0].attrs[0] == 1 and pull.guards and pull.fill == 0:
+        return Text(f"[{', '.join([*map(str, pull.guards), *changed])}]")
     if pull.guards:
         inside += (" | " if inside else "| ") + ", ".join(map(str, pull.guards))
         inside += "" if pull.fill == 0 else f" else {number(pull.fill)}"

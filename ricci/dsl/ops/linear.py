@@ -40,7 +40,6 @@ def _type(pairs: Sequence[tuple[Fraction, Term]]) -> tuple[Kind, dict[str, Size]
 
 def _collect(pairs: Sequence[tuple[Fraction, Term]]) -> dict[Term, Fraction]:
     """Coefficients of the distinct summands after flattening; the constant part belongs to the int 1."""
-    one = const.make_const(1)
     members: dict[Term, Fraction] = {}
     stack = list(reversed(pairs))
     while stack:
@@ -57,7 +56,7 @@ def _collect(pairs: Sequence[tuple[Fraction, Term]]) -> dict[Term, Fraction]:
                 t, c = const.make_const(inf), ONE if (value > 0) == (c > 0) else -ONE
                 members[t] = c
                 continue
-            t, c = one, c * value
+            t, c = const.make_const(1), c * value
         members[t] = members[t] + c if t in members else c
     return {t: c for t, c in members.items() if c}
 
