@@ -31,7 +31,9 @@ def show_source(stage: str, source: Source, settings: Settings) -> str:
         return format_file(driver.parse(source, settings)).rstrip()
     model = driver.check_text(source, settings)
     if stage == "check":
-        return printer.show_model(model)
+        from ricci.dsl.show_model import show_model
+
+        return show_model(model)
     program = driver.discretize(model)
     if stage == "discretize":
         return printer.show_program(program)
@@ -74,15 +76,17 @@ def bound(program: Any, source: Source, settings: Settings) -> Any:
 
 def _show_generated(stage: str, program: Any, names: list[str], settings: Settings) -> str:
     from ricci import driver
+    from ricci.lowering.kernel import show as show_kernel
+    from ricci.lowering.schedule.show import show_plan
 
     parts = []
     for name in names:
         plan = driver.schedule(program, name)
         if stage == "schedule":
-            parts.append(plan.show())
+            parts.append(show_plan(plan))
             continue
         if stage == "loops":
-            parts.append("\n\n".join(kernel.show() for kernel in driver.loops(program, name)))
+            parts.append("\n\n".join(show_kernel(kernel) for kernel in driver.loops(program, name)))
             continue
         executable = driver.compiled(program, name, settings)
         if stage == "asm":

@@ -98,7 +98,8 @@ def test_run_prints_one_object(rod):
 
 
 def test_both_backends_agree(rod):
-    model = (rod / "rod.model").read_text() + 'output u at 0.05 to "u.npz"\n'
+    # a fixed step: step control near a stability limit amplifies rounding
+    model = ROD.replace("tol: 1e-6", "time: rk4(dt=5e-4)") + 'output u at 0.05 to "u.npz"\n'
     (rod / "rod.model").write_text(model)
     found = {}
     for backend in ("cpu", "reference"):

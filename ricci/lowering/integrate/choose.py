@@ -83,11 +83,11 @@ def _text(integrator: Integrator, values: Mapping[str, Any], sizes: Mapping[str,
 def _candidates(program: Program, sizes: Mapping[str, int], found: Rates, end: float) -> list[Candidate]:
     tolerance = max(program.tolerance, 1e-14)
     candidates = []
-    for name in ("bs32", "dp54"):
-        method = METHODS[name]
-        assert isinstance(method, Explicit)
-        stable = end * abs(found.fastest) / _limit(method.tableau, found.fastest)
-        candidates.append(Candidate(name, stable, _accurate(found, end, tolerance, method.error_order), method.tableau.stages - 1.0))
+    # one explicit method only: a changed value or grid must not change the generated code without need
+    method = METHODS["dp54"]
+    assert isinstance(method, Explicit)
+    stable = end * abs(found.fastest) / _limit(method.tableau, found.fastest)
+    candidates.append(Candidate(method.name, stable, _accurate(found, end, tolerance, method.error_order), method.tableau.stages - 1.0))
     if any(s.symbol.kind > 2 for s in program.states):  # complex: the linear solves are real
         return candidates
     name = "rodas5p" if tolerance < 1e-7 else "rodas4p"

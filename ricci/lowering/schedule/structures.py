@@ -123,6 +123,7 @@ class _Carries:
             candidate, condition = _candidate(root, param)
             if candidate is param:
                 continue
+            candidate = build.conform(candidate, param.type)
             partner[k] = inside.shop.slot(f"{self.slots[k].name}_next", param.kind, param.axes.values(), "carry", self.slots[k])
             if decide.is_leaf(candidate) or candidate in inside.targets:
                 copies.append((candidate, partner[k]))
