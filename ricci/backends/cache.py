@@ -1,7 +1,8 @@
 """Generated modules on disk: `<hash>.py` and numba's compiled code beside it, in one folder that any process may delete.
 
 A name is the hash of the text and of everything that decides what it does (toolchain); files are written under a temporary
-name and renamed, so that two processes never see half a file. What cannot be read, or is not what its name says, is rebuilt.
+name and renamed, so that two processes never see half a file. `<hash>.seal` holds the hashes of the compiled files: what is
+not as its seal says is removed before anything reads it, and built again.
 """
 
 from __future__ import annotations
@@ -49,8 +50,16 @@ def load_module(source: str, toolchain: str, use_cache: bool = True) -> ModuleTy
         return sys.modules[name]
     path = _written(name, source) if use_cache else None
     if path is None:
+        source = source.replace("cache=True", "cache=False")
         path = _written_aside(name, source)
     return _imported(name, path, source)
+
+
+def forget(module: ModuleType) -> None:
+    """Let the next `load_module` start anew, on disk too: compiled code of this module could not be read or written."""
+    sys.modules.pop(module.__name__, None)
+    with contextlib.suppress(OSError):
+        remove(module.__name__)
 
 
 def _written(name: str, source: str) -> Path | None:
@@ -62,12 +71,54 @@ def _written(name: str, source: str) -> Path | None:
         if not _holds(path, source):
             remove(name)
             write_atomically(path, source)
+        elif not _sealed(name):
+            _remove_compiled(name)
         elif not os.access(where, os.W_OK):
             raise PermissionError(f"{where} is read-only")
         return path
     except OSError as error:
         _warn(where, error)
         return None
+
+
+def seal(module: ModuleType) -> None:
+    """Record the hashes of a module's compiled files, once they are complete."""
+    path = folder() / f"{module.__name__}.py"
+    if not _holds_any(path, module):
+        return
+    text = _fingerprints(module.__name__)
+    with contextlib.suppress(OSError):
+        if not _holds(folder() / f"{module.__name__}.seal", text):
+            write_atomically(folder() / f"{module.__name__}.seal", text)
+
+
+def _holds_any(path: Path, module: ModuleType) -> bool:
+    """Whether a module was loaded from this file."""
+    return str(path) == (module.__spec__.origin if module.__spec__ else "")
+
+
+def _sealed(name: str) -> bool:
+    return _holds(folder() / f"{name}.seal", _fingerprints(name))
+
+
+def _fingerprints(name: str) -> str:
+    """One line a compiled file: its name and hash."""
+    lines = []
+    for path in _compiled(name):
+        try:
+            lines.append(f"{path.name} {hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()}")
+        except OSError:
+            lines.append(f"{path.name} unreadable")
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def _compiled(name: str) -> list[Path]:
+    return [p for p in (folder() / "__pycache__").glob(f"{name}*") if p.suffix in (".nbi", ".nbc")]
+
+
+def _remove_compiled(name: str) -> None:
+    for path in _compiled(name):
+        path.unlink(missing_ok=True)
 
 
 def _holds(path: Path, source: str) -> bool:

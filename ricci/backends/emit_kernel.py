@@ -69,6 +69,7 @@ class KernelWriter:
     vector: tuple[str, str] | None = None  # axis and remaining lanes of the open vector loop
     accumulators: dict[Term, tuple[str, str | None]] = field(default_factory=dict)  # total -> scalar and vector accumulator
     flags: dict[Term, tuple[str, str]] = field(default_factory=dict)  # total -> whether a NaN was met, in scalars and in lanes
+    written: frozenset[str] = frozenset()
     inner_totals: set[Term] = field(default_factory=set)  # accumulators begun inside the open vector loop
     operations: dict[Term, str] = field(default_factory=dict)
     dims: dict[str, None] = field(default_factory=dict)
@@ -77,6 +78,7 @@ class KernelWriter:
         self.names.reserve(*OWN_NAMES)
         terms = [*ir.values(self.kernel.body), *self.kernel.computed.values()]
         uses = count_uses(terms)
+        self.written = frozenset(s.array for s in ir.statements(self.kernel.body) if isinstance(s, (ir.Store, ir.Add)))
         for array in self.kernel.arrays:
             self.names.of(("address", array.name), array.name)
             for d in range(array.rank - 1):
@@ -271,7 +273,9 @@ class KernelWriter:
         leaf = self.kernel.leaves.get(term)
         if leaf is None:
             return 0
-        return max((self._axis_depth(axis) for axis in leaf_axes(leaf)), default=0)
+        depth = max((self._axis_depth(axis) for axis in leaf_axes(leaf)), default=0)
+        # what this kernel stores is read inside its outer loop, never before it
+        return max(depth, min(1, len(self.frames) - 1)) if isinstance(leaf, Load) and leaf.array in self.written else depth
 
     def _axis_depth(self, axis: str) -> int:
         if axis in self.kernel.computed:

@@ -30,7 +30,7 @@ from ricci.lowering.schedule.plan import Call, Launch, Place, Plan, While, steps
 from ricci.lowering.schedule.storage import Storage, allocate
 
 Array = np.ndarray[Any, Any]
-SERIAL_POINTS = 16384  # nests below this many points are not worth a second thread
+SERIAL_POINTS = 16384
 
 
 @remembered
@@ -146,6 +146,7 @@ class Executable:
     program: Program
     module: Any
     single: bool = False
+    serial_points: int = SERIAL_POINTS  # nests below this many points are not worth a second thread
     _bound: dict[tuple[tuple[str, int], ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
 
     @property
@@ -155,6 +156,17 @@ class Executable:
     @property
     def source(self) -> str:
         return self.program.source
+
+    def compile(self) -> None:
+        """Compile all drivers, or take their code from the disk cache."""
+        import numba
+
+        real, cplx = (numba.float32, numba.complex64) if self.single else (numba.float64, numba.complex128)
+        n = numba.int64
+        signature = (real, n, numba.boolean, cplx, n, n, n, real, n, cplx, real, n, cplx)
+        for name, steps in zip(self.program.signature.drivers, segments(self.plan.steps), strict=True):
+            if steps:
+                getattr(self.module, name).compile((*[t[::1] for t in signature], n, n, n[::1]))
 
     def dtype(self, kind: Kind) -> Any:
         real, cplx = (np.float32, np.complex64) if self.single else (np.float64, np.complex128)
@@ -231,7 +243,7 @@ class Executable:
                     for axis in one.order:
                         points *= one.sizes[axis].evaluate(dict(sizes))
                     most = max(most, points * len(one.members))
-        return threads if most >= SERIAL_POINTS else 1
+        return threads if most >= self.serial_points else 1
 
     def view(
         self,
@@ -301,7 +313,17 @@ def compile_plan(plan: Plan, single: bool = False, use_cache: bool = True) -> Ex
     """Emit and load the module of a plan."""
     program = emit(plan, single)
     module = disk.load_module(program.source, toolchain(), use_cache)
-    return Executable(program, module, single)
+    executable = Executable(program, module, single)
+    try:
+        executable.compile()
+    except Exception:  # compiled code that cannot be kept or read back: once more without the disk
+        if not use_cache:
+            raise
+        disk.forget(module)
+        executable = Executable(program, disk.load_module(program.source, toolchain(), False), single)
+        executable.compile()
+    disk.seal(executable.module)
+    return executable
 
 
 def compile_function(

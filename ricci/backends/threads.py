@@ -25,7 +25,7 @@ def run_team(function: Callable[..., Any], arguments: Sequence[Any], threads: in
     A `long` call runs beside the main thread even when it is alone, so that Ctrl-C is seen: all loops then stop soon.
     """
     cores = available_cores()
-    threads = max(1, min(threads, len(cores)))
+    threads = max(1, threads)
     gate = np.zeros(16, np.int64)
     if threads == 1 and (not long or threading.current_thread() is not threading.main_thread()):
         function(*arguments, 0, 1, gate)
@@ -35,7 +35,7 @@ def run_team(function: Callable[..., Any], arguments: Sequence[Any], threads: in
     def work(me: int) -> None:
         try:
             if threads > 1 and hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(0, {cores[me]})
+                os.sched_setaffinity(0, {cores[me % len(cores)]})
             function(*arguments, me, threads, gate)
         except BaseException as error:
             failures.append(error)

@@ -55,7 +55,7 @@ class _Printer:
                 uses[a] = uses.get(a, 0) + 1
         small = len(order) < SMALL
         for term in order:
-            text = SHOW[term.op](term, self)
+            text = SHOW.get(term.op, _other)(term, self)
             shared = not small and uses.get(term, 0) > 1 and len(text.text) > 6 and bool(term.args)
             if (shared or len(text.text) > LONGEST) and term not in roots:
                 name = self.names(len(self.lines) + 1)
@@ -121,6 +121,11 @@ def _const(term: Term, show: _Printer) -> Text:
         return Text("true" if value else "false")
     text = number(value)
     return Text(text, SUM if text.startswith("-") else PRODUCT if "/" in text else ATOM)
+
+
+def _other(term: Term, show: _Printer) -> Text:
+    """An operator of a later stage: its name and arguments."""
+    return Text(f"{term.op}({', '.join(show(a) for a in term.args)})")
 
 
 def _symbol(term: Term, show: _Printer) -> Text:

@@ -103,6 +103,7 @@ def usage(order: Sequence[Term], must: set[Term]) -> Usage:
     """Stored terms (at least `must`) and the points of all others, users before what they use."""
     costs = inline_costs(order, must)
     guarded = guarded_terms(order, must)
+    once = guarded | placed_terms(order)
     found = Usage(set(must))
     for term in reversed(order):
         if isinstance(term.type, TupleType) or is_structure(term) or term.op in ("symbol", "const"):
@@ -110,7 +111,9 @@ def usage(order: Sequence[Term], must: set[Term]) -> Usage:
         if not term.axes or is_leaf(term):
             _spread(found, term, [(term, p) for p in body_points(term)])
             continue
-        if term not in found.stored and _worth_storing(found.points.get(term, {}), costs[term], term in guarded):
+        if term not in found.stored and _worth_storing(
+            found.points.get(term, {}), costs[term], term in guarded, term in once
+        ):
             found.stored.add(term)
         if term in found.stored:
             _spread(found, term, [(term, p) for p in body_points(term)])
@@ -132,12 +135,13 @@ def _spread(found: Usage, term: Term, reached: Sequence[tuple[Term, Point]]) -> 
             found.points.setdefault(argument.term, {}).setdefault(root, {})[argument] = None
 
 
-def _worth_storing(points: Mapping[Term, Mapping[Point, None]], cost: int, guarded: bool) -> bool:
+def _worth_storing(points: Mapping[Term, Mapping[Point, None]], cost: int, guarded: bool, once: bool) -> bool:
+    """`guarded`: several points multiply regions; `once`: an outer loop that the value lacks is cut to few turns anyway."""
     for reached in points.values():
         full = {p.index for p in reached if all(e.terms for e in p.index)}
         if len(full) > MANY_POINTS or (len(full) > 1 and (guarded or cost * (len(full) - 1) > STORE_AND_LOAD + 4)):
             return True
-    return cost > 4 and _repeats(points)
+    return cost > 4 and not once and _repeats(points)
 
 
 def _repeats(points: Mapping[Term, Mapping[Point, None]]) -> bool:
@@ -171,6 +175,22 @@ def guarded_terms(order: Sequence[Term], stored: set[Term]) -> set[Term]:
         if (term.op == "reindex" and pull_of(term).guards) or any(a in found and a not in stored for a in term.args):
             found.add(term)
     return found
+
+
+def placed_terms(order: Sequence[Term]) -> set[Term]:
+    """Terms that only stand beside an indicator in products (`[x == 0] * t`): needed in few rows of the loops around them."""
+    outside: set[Term] = set()
+    placed: set[Term] = set()
+    for term in reversed(order):
+        shelter = term in placed and term not in outside
+        shelter = shelter or (term.op == "contract" and any(_is_indicator(a) for a in term.args))
+        for a in term.args:
+            (placed if shelter else outside).add(a)
+    return placed - outside
+
+
+def _is_indicator(term: Term) -> bool:
+    return term.op == "reindex" and term.args[0].op == "const" and bool(pull_of(term).guards)
 
 
 def shared_between(

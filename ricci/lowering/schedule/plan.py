@@ -219,6 +219,12 @@ class Plan:
     origins: Mapping[Term, str] = field(default_factory=dict)
     makers: Mapping[int, Block] = field(default_factory=dict)  # by identity of a nest: the block that knows its terms
 
+    def show(self) -> str:
+        """The plan as text."""
+        from ricci.lowering.schedule.show import show_plan
+
+        return show_plan(self)
+
 
 def steps_of(steps: list[Step]) -> Iterator[Step]:
     """Every step, loops before what they hold."""
