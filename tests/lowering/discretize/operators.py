@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from problems import Problem, number, semidiscrete
+from problems import MODES, Problem, number, semidiscrete
 
 from ricci.dsl import build
-from ricci.dsl.types import Dim, Size
-
-MODES = Size.of(Dim("mode"))
 
 
 def conditions_of(problem, field, coordinate, side, kind, values, robin=0):
