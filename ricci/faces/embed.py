@@ -325,7 +325,7 @@ def __getattr__(name: str) -> Any:
     """Operators of the language by their names."""
     if name.startswith("_"):
         raise AttributeError(name)
-    from ricci.dsl.check.operators import operator_names
+    from ricci.dsl.elaborate.calls import operator_names
 
     if name in operator_names():
         return Operator(name)

@@ -78,6 +78,7 @@ def _save(figure: Any, path: str | os.PathLike[str]) -> Path:
         handle, partial = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=".png", dir=target.parent)
         os.close(handle)
         figure.savefig(partial, dpi=150, format="png")
+        os.chmod(partial, 0o644)  # mkstemp is for the owner alone
         os.replace(partial, target)
     except OSError as error:
         if partial and os.path.exists(partial):

@@ -177,11 +177,11 @@ def open_brackets(text: str) -> int:
 
 def words() -> list[str]:
     """What completion offers: keywords, operators, commands."""
-    from ricci.dsl.check.operators import operator_names
-    from ricci.dsl.lexer import KEYWORDS
+    from ricci.dsl.elaborate.calls import operator_names
+    from ricci.dsl.lexer import statement_keywords
 
     return sorted(
-        {*KEYWORDS, *operator_names(), "run", "explain", ":help", ":list", ":undo", ":show", ":source", ":load", ":save", ":clear", ":quit"}
+        {*statement_keywords(), *operator_names(), "run", "explain", ":help", ":list", ":undo", ":show", ":source", ":load", ":save", ":clear", ":quit"}
     )
 
 
