@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from ricci.dsl import tree
@@ -37,16 +38,16 @@ def check(file: tree.File) -> Model:
     first = [s for s in file.statements if isinstance(s, tree.DomainDeclaration | tree.UnitDeclaration | tree.DimDeclaration)]
     second = [s for s in file.statements if not isinstance(s, tree.DomainDeclaration | tree.UnitDeclaration | tree.DimDeclaration)]
     for statement in [*first, *second]:
-        checker.attempt(lambda statement=statement: checker.declare(statement))
+        checker.attempt(partial(checker.declare, statement))
     if _beyond(checker, file):
         checker.diagnostics.raise_if_any(CheckFailed)
         model.unsupported.sort(key=lambda u: u.span.start if u.span else 0)
         return model
     for declared in list(checker.names.table.values()):
-        checker.attempt(lambda declared=declared: declared.get() and None)
+        checker.attempt(declared.get)
     for statement in file.statements:
         if isinstance(statement, tree.Solve):
-            checker.attempt(lambda statement=statement: options.solve(checker, statement))
+            checker.attempt(partial(options.solve, checker, statement))
     _physics(checker, file)
     _observations(checker, file)
     checker.diagnostics.raise_if_any(CheckFailed)
@@ -59,7 +60,7 @@ def check(file: tree.File) -> Model:
 def _beyond(checker: Checker, file: tree.File) -> bool:
     """Statements of kinds that are parsed, formatted and not elaborated by this version; whether there are any."""
     for statement in file.statements:
-        what = NOT_BUILT.get(type(statement))  # type: ignore[arg-type]
+        what = NOT_BUILT.get(type(statement))
         if what is not None:
             checker.cannot(what, statement.span)
         goal = statement.goal if isinstance(statement, tree.Solve) else None
@@ -81,16 +82,16 @@ def _physics(checker: Checker, file: tree.File) -> None:
     """Equations, reactions, conditions and initial values; then the count."""
     for statement in file.statements:
         if isinstance(statement, tree.Equation):
-            checker.attempt(lambda statement=statement: conditions.equation(checker, statement))
+            checker.attempt(partial(conditions.equation, checker, statement))
     found = [s for s in file.statements if isinstance(s, tree.Reaction)]
     reactions.reactions(checker, found)
     for rank, statement in enumerate(file.statements):
         if isinstance(statement, tree.Boundary):
-            checker.attempt(lambda statement=statement, rank=rank: conditions.boundary(checker, statement, rank))
+            checker.attempt(partial(conditions.boundary, checker, statement, rank))
         elif isinstance(statement, tree.Initial):
-            checker.attempt(lambda statement=statement: conditions.initial(checker, statement))
+            checker.attempt(partial(conditions.initial, checker, statement))
         elif isinstance(statement, tree.Event):
-            checker.attempt(lambda statement=statement: checker.event(statement))
+            checker.attempt(partial(checker.event, statement))
     if not checker.diagnostics.errors:
         conditions.match(checker)
         conditions.well_posed(checker)
@@ -100,11 +101,11 @@ def _observations(checker: Checker, file: tree.File) -> None:
     for statement in file.statements:
         match statement:
             case tree.Check():
-                checker.attempt(lambda statement=statement: checker.check_statement(statement))
+                checker.attempt(partial(checker.check_statement, statement))
             case tree.Output():
-                checker.attempt(lambda statement=statement: checker.output(statement))
+                checker.attempt(partial(checker.output, statement))
             case tree.Plot():
-                checker.attempt(lambda statement=statement: checker.plot(statement))
+                checker.attempt(partial(checker.plot, statement))
 
 
 __all__ = ["check"]

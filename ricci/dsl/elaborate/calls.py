@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ricci.dsl.elaborate.expressions import Reader
 
 NONE: frozenset[str] = frozenset()
+NO_ITEMS: tuple[tree.Item, ...] = ()
 NUMBERS = [
     "exp",
     "expm1",
@@ -431,7 +432,7 @@ def bound_by(function: tree.Index) -> frozenset[str]:
 
 def call(reader: Reader, node: tree.Call, free: frozenset[str]) -> Any:
     """A call: of an operator, a function, a layer, or of a value at a point."""
-    function, items = node.function, ()
+    function, items = node.function, NO_ITEMS
     if isinstance(function, tree.Index) and isinstance(function.base, tree.Name) and function.base.id in OPERATORS:
         function, items = function.base, function.items
     if isinstance(function, tree.Name):
@@ -460,6 +461,10 @@ def _operator(a: Application) -> Any:
     raise CheckFailed("E0101", f"`{a.name}` is not known", a.node.function.span, label=label)
 
 
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
 def _procedure(reader: Reader, node: tree.Call, procedure: Procedure, free: frozenset[str]) -> Any:
     if len(node.positional) != len(procedure.parameters) or node.keywords:
         said = f"`{node.function.span.text}` takes {len(procedure.parameters)} arguments, {len(node.arguments)} given"
@@ -467,7 +472,7 @@ def _procedure(reader: Reader, node: tree.Call, procedure: Procedure, free: froz
     inner = Names(reader.scope)
     for name, argument in zip(procedure.parameters, node.positional, strict=True):
         value = reader.any(argument, free)
-        inner.table[name] = Declared("parameter", argument.span, lambda value=value: value)
+        inner.table[name] = Declared("parameter", argument.span, _constant(value))
     if reader.check.depth > 50:
         raise CheckFailed("E0106", f"`{node.function.span.text}` calls itself", node.span, label="recursion has no end here")
     reader.check.depth += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from ricci.dsl import build, tree
@@ -65,7 +66,7 @@ class Checker:
         """Note what this version understands and cannot run."""
         self.model.unsupported.append(Unsupported(what, span))
 
-    def attempt(self, step: Callable[[], None]) -> None:
+    def attempt(self, step: Callable[[], object]) -> None:
         """Run one statement; its error is collected, so that the next one is read, too."""
         try:
             step()
@@ -96,36 +97,37 @@ class Checker:
     def declare(self, statement: tree.Statement) -> None:
         """Enter the names of a statement; their meaning is made when first used."""
         match statement:
-            case tree.DimDeclaration():
-                for dim in statement.dims:
-                    self.names.declare(dim.name, "dim", lambda dim=dim: self._dim(dim), self.diagnostics)
             case tree.DomainDeclaration():
-                self.attempt(lambda: self._domain(statement))
-            case tree.FieldDeclaration():
-                for f in statement.fields:
-                    self.names.declare(f.name, "field", lambda f=f: self._field(f), self.diagnostics)
-            case tree.ParamDeclaration():
-                for p in statement.params:
-                    self.names.declare(p.name, "param", lambda p=p: self._param(p, statement.constant), self.diagnostics)
-            case tree.Let() if not statement.target.items and not statement.target.arguments:
-                make = lambda: self.reader().any(statement.value)  # noqa: E731
-                self.names.declare(statement.target.name, "let", make, self.diagnostics)
-            case tree.Let():
-                self.names.declare(statement.target.name, "let", lambda: self._definition(statement), self.diagnostics)
-            case tree.TensorDeclaration():
-                for t in statement.tensors:
-                    self.names.declare(t.name, "tensor", lambda t=t: self._tensor(t), self.diagnostics)
-            case tree.FunctionDefinition():
-                procedure = Procedure(tuple(p.id for p in statement.parameters), statement.value)
-                self.names.declare(statement.name, "fn", lambda: procedure, self.diagnostics)
+                self.attempt(partial(self._domain, statement))
             case tree.UnitDeclaration():
-                self.attempt(lambda: self.units.declare(statement) and None)
+                self.attempt(partial(self.units.declare, statement))
             case tree.SideDeclaration():
                 self.sides[statement.name.id] = tuple(s for d in statement.sides for s in self._named_sides(d))
+            case _:
+                for name, word, make in self._declared(statement):
+                    self.names.declare(name, word, make, self.diagnostics)
+
+    def _declared(self, statement: tree.Statement) -> list[tuple[tree.Name, str, Callable[[], Any]]]:
+        """Names of a statement that are made when first used, with the word for each."""
+        match statement:
+            case tree.DimDeclaration():
+                return [(dim.name, "dim", partial(self._dim, dim)) for dim in statement.dims]
+            case tree.FieldDeclaration():
+                return [(f.name, "field", partial(self._field, f)) for f in statement.fields]
+            case tree.ParamDeclaration():
+                return [(p.name, "param", partial(self._param, p, statement.constant)) for p in statement.params]
+            case tree.Let():
+                return [(statement.target.name, "let", partial(self._definition, statement))]
+            case tree.TensorDeclaration():
+                return [(t.name, "tensor", partial(self._tensor, t)) for t in statement.tensors]
+            case tree.FunctionDefinition():
+                procedure = Procedure(tuple(p.id for p in statement.parameters), statement.value)
+                return [(statement.name, "fn", lambda: procedure)]
             case tree.LayerDefinition():
                 from ricci.dsl.elaborate.layers import layer
 
-                self.names.declare(statement.name, "layer", lambda: layer(self, statement), self.diagnostics)
+                return [(statement.name, "layer", partial(layer, self, statement))]
+        return []
 
     def _dim(self, dim: tree.DimDef) -> Axis:
         if dim.within is not None:
@@ -331,9 +333,11 @@ class Checker:
             self.cannot(f"the structure `@{t.annotations[0].name.id}` of a tensor", t.annotations[0].span)
         return Value(symbol, NUMBER, order)
 
-    def _definition(self, statement: tree.Let) -> Value:
-        """`let R[j, m] = ...`."""
+    def _definition(self, statement: tree.Let) -> Any:
+        """`let a = ...` and `let R[j, m] = ...`."""
         target = statement.target
+        if not target.items and not target.arguments:
+            return self.reader().any(statement.value)
         if target.arguments:
             raise CheckFailed("E0206", "`let` defines a name or a tensor", target.span, label="a function is `fn`")
         indices = self.indices(target.items)

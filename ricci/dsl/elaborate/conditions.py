@@ -114,9 +114,9 @@ def time_orders(residual: Term, fields: dict[str, Field]) -> dict[str, int]:
     symbols = {f.symbol: name for name, f in fields.items()}
     found: dict[str, int] = {}
     for term in walk([residual]):
-        if term.op == "partial" and term.attrs[0] == "t" and term.args[0] in symbols:  # type: ignore[index]
+        if term.op == "partial" and term.attrs[0] == "t" and term.args[0] in symbols:
             name = symbols[term.args[0]]
-            found[name] = max(found.get(name, 0), int(term.attrs[1]))  # type: ignore[index]
+            found[name] = max(found.get(name, 0), int(term.attrs[1]))
     return found
 
 
@@ -218,8 +218,8 @@ def space_orders(residual: Term, symbol: Term) -> dict[str, int]:
         for a in term.args:
             for n in names:
                 below[n] = max(below.get(n, 0), best.get((a, n), 0))
-        if term.op == "partial" and term.attrs[0] != "t":  # type: ignore[index]
-            coordinate, order = str(term.attrs[0]), int(term.attrs[1])  # type: ignore[index]
+        if term.op == "partial" and term.attrs[0] != "t":
+            coordinate, order = str(term.attrs[0]), int(term.attrs[1])
             names.add(coordinate)
             below[coordinate] = below.get(coordinate, 0) + order
         for n, order in below.items():

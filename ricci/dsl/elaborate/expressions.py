@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -64,44 +64,15 @@ class Reader:
 
     def any(self, node: tree.Expr, free: frozenset[str] = NONE) -> Any:
         """The value of any expression."""
-        match node:
-            case tree.Name():
-                return self._name(node, free)
-            case tree.Number():
-                return self._number(node)
-            case tree.Unary():
-                return self._unary(node, free)
-            case tree.Sum():
-                return self._sum(node, free)
-            case tree.Product():
-                return self._product(node, free)
-            case tree.Power():
-                return self._power(node, free)
-            case tree.Compare():
-                return self._compare(node, free)
-            case tree.Logic():
-                parts = [self._truth(o, free) for o in node.operands]
-                total = parts[0]
-                for part in parts[1:]:
-                    total = build.apply(node.operator, total, part)
-                return Value(total)
-            case tree.Cond():
-                return self._cond(node, free)
-            case tree.Tuple():
-                values = [self.scalar(i, free) for i in node.items]
-                unit: Powers | None = None
-                for item, v in zip(node.items, values, strict=True):
-                    unit = self.same_unit(unit, v.unit, item.span, "the components of a vector differ in unit")
-                return Value(tuple(v.term for v in values), unit)
-            case tree.Index():
-                return self._index(node, free)
-            case tree.Attr():
-                return self._attr(node, free)
-            case tree.Call():
-                from ricci.dsl.elaborate.calls import call
+        read = READERS.get(type(node))
+        if read is None:
+            raise CheckFailed("E0206", f"`{node.span.text}` has no value here", node.span)
+        return read(self, node, free)
 
-                return call(self, node, free)
-        raise CheckFailed("E0206", f"`{node.span.text}` has no value here", node.span)
+    def _call(self, node: tree.Call, free: frozenset[str]) -> Any:
+        from ricci.dsl.elaborate.calls import call
+
+        return call(self, node, free)
 
     # leaves
 
@@ -141,7 +112,7 @@ class Reader:
         label = f"did you mean `{guess}`?" if guess else "not declared"
         return CheckFailed("E0101", f"`{node.id}` is not declared", node.span, label=label)
 
-    def _number(self, node: tree.Number) -> Value:
+    def _number(self, node: tree.Number, free: frozenset[str] = NONE) -> Value:
         si = self.check.units.si(node)
         shown = self.check.units.resolve(node.unit) if node.unit is not None else None
         unit: Powers | None = shown.powers if shown else NUMBER
@@ -248,8 +219,8 @@ class Reader:
             else:
                 parts.append(build.apply(COMPARISONS[op], _arithmetic(a.term), _arithmetic(b.term)))
         total = parts[0]
-        for part in parts[1:]:
-            total = build.apply("and", total, part)
+        for term in parts[1:]:
+            total = build.apply("and", total, term)
         return Value(total, NUMBER, _union(v.order for v in values))
 
     def near(self, a: Term, b: Term, op: str) -> Term:
@@ -258,6 +229,19 @@ class Reader:
         bound = build.mul(build.const(10 * self.check.tolerance), scale)
         inside = build.apply("le", build.apply("abs", build.sub(a, b)), bound)
         return inside if op == "~" else build.apply("not", inside)
+
+    def _logic(self, node: tree.Logic, free: frozenset[str]) -> Value:
+        total, *rest = (self._truth(o, free) for o in node.operands)
+        for part in rest:
+            total = build.apply(node.operator, total, part)
+        return Value(total)
+
+    def _tuple(self, node: tree.Tuple, free: frozenset[str]) -> Value:
+        values = [self.scalar(i, free) for i in node.items]
+        unit: Powers | None = None
+        for item, v in zip(node.items, values, strict=True):
+            unit = self.same_unit(unit, v.unit, item.span, "the components of a vector differ in unit")
+        return Value(tuple(v.term for v in values), unit)
 
     def _cond(self, node: tree.Cond, free: frozenset[str]) -> Value:
         condition = self._truth(node.condition, free)
@@ -297,7 +281,8 @@ class Reader:
         order = base.order or tuple(base.term.axes)
         missing = [a for a in order[len(node.items) :] if not self.check.is_coordinate(a)]
         if len(node.items) > len(order) or (missing and not all(isinstance(i, tree.NamedItem) for i in node.items)):
-            said = f"`{node.base.span.text}` has {len(order)} ind{'ex' if len(order) == 1 else 'ices'} [{', '.join(order)}], {len(node.items)} given"
+            count = "1 index" if len(order) == 1 else f"{len(order)} indices"
+            said = f"`{node.base.span.text}` has {count} [{', '.join(order)}], {len(node.items)} given"
             raise CheckFailed("E0201", said, node.items[-1].span)
         entries: dict[str, Index] = {}
         axes: dict[str, Any] = {}
@@ -392,6 +377,23 @@ class Reader:
                 label=f"it has {', '.join(base.names)}",
             )
         raise CheckFailed("E0206", f"`{node.base.span.text}` has no `{node.name.id}`", node.name.span)
+
+
+READERS: dict[type[tree.Node], Callable[[Reader, Any, frozenset[str]], Any]] = {
+    tree.Name: Reader._name,
+    tree.Number: Reader._number,
+    tree.Unary: Reader._unary,
+    tree.Sum: Reader._sum,
+    tree.Product: Reader._product,
+    tree.Power: Reader._power,
+    tree.Compare: Reader._compare,
+    tree.Logic: Reader._logic,
+    tree.Cond: Reader._cond,
+    tree.Tuple: Reader._tuple,
+    tree.Index: Reader._index,
+    tree.Attr: Reader._attr,
+    tree.Call: Reader._call,
+}
 
 
 def index_names(node: tree.Node) -> list[str]:

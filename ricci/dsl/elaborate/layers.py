@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ricci.dsl import build, tree
@@ -27,7 +28,7 @@ def layer(check: Checker, statement: tree.LayerDefinition) -> LayerValue:
         symbol = build.symbol(f"{name}.{given.name.id}", Type(Kind.REAL, {a.name: a.size for a in axes}))
         inputs.append((given.name.id, order))
         params.append(symbol)
-        scope.declare(given.name, "input", lambda symbol=symbol, order=order: Value(symbol, NUMBER, order), check.diagnostics)
+        scope.declare(given.name, "input", partial(Value, symbol, NUMBER, order), check.diagnostics)
     weights: list[Weight] = []
     reader = check.reader(scope=scope)
     for inner in statement.body:

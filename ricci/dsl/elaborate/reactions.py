@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 from ricci.dsl import build, tree
 from ricci.dsl.elaborate.checker import Checker
@@ -20,7 +21,7 @@ def reactions(check: Checker, statements: list[tree.Reaction]) -> None:
     changes: dict[str, list[tuple[int, Term]]] = {}
     spans: dict[str, tuple[str, Span]] = {}
     for statement in statements:
-        check.attempt(lambda statement=statement: _one(check, statement, changes, spans))
+        check.attempt(partial(_one, check, statement, changes, spans))
     for name, terms in changes.items():
         symbol = check.model.fields[name].symbol
         rate = build.linear([(c, t) for c, t in terms])
