@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ricci.dsl import build
+from ricci.dsl.masks import inside_domains
 from ricci.dsl.ops import OPERATORS, contract, linear, proj, reindex
 from ricci.dsl.term import Term, TermError, walk
 from ricci.dsl.types import Kind, TupleType, Type
@@ -68,6 +69,7 @@ def gradient(of: Term | Sequence[tuple[Term, Term]], wrt: Sequence[Term]) -> lis
         if of.axes or of.kind < Kind.REAL:
             raise TermError(f"the gradient of {of.type}: only a real without axes has one; give a cotangent")
         of = [(of, build.cast(build.const(1), of.kind))]
+    of = list(zip(inside_domains([root for root, _ in of], wrt), [g for _, g in of], strict=True))
     roots = [root for root, _ in of]
     moving = _moving(roots, wrt)
     parts: dict[Term, list[Term]] = {}

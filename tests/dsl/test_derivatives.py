@@ -283,6 +283,30 @@ def test_where_keeps_an_unused_branch_out_of_the_forward_derivative() -> None:
     assert evaluate([moved], values, DIMS)[0].tolist() == [0, 0, 0.5, 0.25, 1 / 6]
 
 
+def test_where_keeps_an_unused_branch_out_of_the_reverse_derivative() -> None:
+    u, a = real("u", "x"), real("a")
+    zero = build.const(0)
+    low = build.apply("le", u, zero)
+    inner = build.mul(a, build.apply("sqrt", u), build.apply("log", build.apply("sqrt", u)))
+    root = build.where(low, zero, build.add(inner, build.divide(a, u)))
+    values = {"u": np.array([-1.0, 0.0, 1.0, 4.0, 9.0]), "a": 2.0}
+    du, da = evaluate(gradient(build.sum_over(root, ["x"]), [u, a]), values, DIMS)
+    x = values["u"][2:]
+    assert np.allclose(du, [0, 0, *(2 * (0.5 * np.log(x) + 1) / (2 * np.sqrt(x)) - 2 / x**2)], rtol=1e-14)
+    assert da == pytest.approx(float(np.sum(np.sqrt(x) * np.log(x) / 2 + 1 / x)), rel=1e-14)
+
+
+def test_where_with_a_coarser_condition_is_guarded_too() -> None:
+    u, v = real("u", "x", "y"), real("v", "x")
+    root = build.where(build.apply("lt", v, build.const(0)), build.const(1), build.apply("sqrt", u))
+    values = {"u": np.array([[0.0, 1.0, 4.0]] * 5), "v": np.array([-1.0, 1.0, -1.0, 1.0, 1.0])}
+    values["u"][1] += 1
+    values["u"][3:] += 2
+    (du,) = evaluate(gradient(build.sum_over(root, ["x", "y"]), [u]), values, DIMS)
+    expected = np.where(values["v"][:, None] < 0, 0, 0.5 / np.sqrt(np.maximum(values["u"], 1e-9)))
+    assert np.allclose(du, expected, rtol=1e-14)
+
+
 @settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(terms(depth=4))
 def test_cotangent_is_the_transpose_of_the_tangent(sample: Sample) -> None:

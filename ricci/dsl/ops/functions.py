@@ -4,7 +4,8 @@ Derivatives are terms; a partial receives the arguments and the value, `lambda x
 partials (choices, and those that are not complex differentiable) have their rules in `directional.py`. `python` is the
 spelling for bool, int and real arguments in generated code (`math`, `cmath` and `np` are in scope there; an argument stands
 in parentheses or is a name and may occur twice), `python_complex` the one for complex arguments; an empty spelling means that
-a target without a library for it cannot run the function. `exact` gives the value at rationals (and infinities) where it is
+a target without a library for it cannot run the function. `safe` names an argument and a value of it where function and
+derivative are finite. `exact` gives the value at rationals (and infinities) where it is
 rational, else None. Types and the normal form of a `map` node are in `scalar.py`.
 """
 
@@ -62,6 +63,7 @@ class Scalar:
     range: Interval = REALS
     facts: frozenset[str] = frozenset()
     arity: int = 1
+    safe: tuple[int, int] | None = None  # (argument, value there) with finite value and derivative; None: nothing to avoid
 
 
 SCALARS: dict[str, Scalar] = {}
@@ -80,10 +82,13 @@ def _declare(
     domain: Interval = REALS,
     range: Interval = REALS,
     facts: str = "",
+    safe: tuple[int, int] | None = None,
 ) -> None:
     if name in SCALARS:
         raise ValueError(f"{name} is declared twice")
-    SCALARS[name] = Scalar(name, kinds, numpy, python, partials, python_complex, exact, domain, range, frozenset(facts.split()), arity)
+    SCALARS[name] = Scalar(
+        name, kinds, numpy, python, partials, python_complex, exact, domain, range, frozenset(facts.split()), arity, safe
+    )
 
 
 # type rules
@@ -356,34 +361,34 @@ _declare(
 )  # fmt: skip
 _declare(
     "log", _analytic, _np("log"), "math.log({0})", (lambda x, y: _recip(x),), python_complex="cmath.log({0})",
-    exact=_at(one=0, zero=-inf, plus_inf=inf), domain=POSITIVE, facts="increasing analytic",
+    exact=_at(one=0, zero=-inf, plus_inf=inf), domain=POSITIVE, facts="increasing analytic", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "log1p", _analytic, _np("log1p"), "math.log1p({0})", (lambda x, y: _recip(_one_plus(x)),),
     python_complex="cmath.log(1.0 + {0})", exact=_at(zero=0, plus_inf=inf), domain=Interval(-1.0, inf, open_lo=True),
-    facts="increasing analytic",
+    facts="increasing analytic", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "sqrt", _analytic, _np("sqrt"), "math.sqrt({0})", (lambda x, y: build.scale(HALF, _recip(y)),),
-    python_complex="cmath.sqrt({0})", exact=_sqrt_exact, domain=NOT_NEGATIVE, range=NOT_NEGATIVE, facts="increasing analytic",
+    python_complex="cmath.sqrt({0})", exact=_sqrt_exact, domain=NOT_NEGATIVE, range=NOT_NEGATIVE, facts="increasing analytic", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "cbrt", _real, _np("cbrt"), "np.cbrt({0})", (lambda x, y: build.scale(Fraction(1, 3), _recip(build.mul(y, y))),),
-    exact=_cbrt_exact, facts="increasing odd finite",
+    exact=_cbrt_exact, facts="increasing odd finite", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "pow", _analytic, _pow, "({0} ** {1})",
     (lambda x, p, y: build.mul(p, build.power(x, build.sub(p, _number_term(1)))), _pow_exponent),
-    python_complex="({0} ** {1})", exact=_pow_exact, arity=2, facts="analytic",
+    python_complex="({0} ** {1})", exact=_pow_exact, arity=2, facts="analytic", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "recip", _analytic, lambda x: 1.0 / _float(x), "(1.0 / {0})", (lambda x, y: _minus(build.mul(y, y)),),
-    python_complex="(1.0 / {0})", exact=_recip_exact, facts="odd analytic pole",
+    python_complex="(1.0 / {0})", exact=_recip_exact, facts="odd analytic pole", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "hypot", _real, _np("hypot"), "math.hypot({0}, {1})",
     (lambda a, b, y: build.mul(a, _recip(y)), lambda a, b, y: build.mul(b, _recip(y))),
-    arity=2, exact=lambda a, b: _sqrt_exact(a * a + b * b), range=NOT_NEGATIVE, facts="commutative",
+    arity=2, exact=lambda a, b: _sqrt_exact(a * a + b * b), range=NOT_NEGATIVE, facts="commutative", safe=(0, 1),
 )  # fmt: skip
 
 # circular and hyperbolic functions
@@ -403,11 +408,12 @@ _declare(
 _declare(
     "asin", _analytic, _np("arcsin"), "math.asin({0})", (lambda x, y: _recip(_f("sqrt", _one_minus(build.mul(x, x)))),),
     python_complex="cmath.asin({0})", exact=_at(zero=0), domain=UNIT, range=Interval(-1.5708, 1.5708),
-    facts="odd increasing finite analytic",
+    facts="odd increasing finite analytic", safe=(0, 0),
 )  # fmt: skip
 _declare(
     "acos", _analytic, _np("arccos"), "math.acos({0})", (lambda x, y: _minus(_recip(_f("sqrt", _one_minus(build.mul(x, x))))),),
-    python_complex="cmath.acos({0})", exact=_at(one=0), domain=UNIT, range=Interval(0.0, 3.1416), facts="decreasing finite analytic",
+    python_complex="cmath.acos({0})", exact=_at(one=0), domain=UNIT, range=Interval(0.0, 3.1416),
+    facts="decreasing finite analytic", safe=(0, 0),
 )  # fmt: skip
 _declare(
     "atan", _analytic, _np("arctan"), "math.atan({0})", (lambda x, y: _recip(_one_plus(build.mul(x, x))),),
@@ -419,7 +425,7 @@ _declare(
         lambda a, b, y: build.mul(b, _recip(_sum_of_squares(a, b))),
         lambda a, b, y: _minus(build.mul(a, _recip(_sum_of_squares(a, b)))),
     ),
-    arity=2, range=Interval(-3.1416, 3.1416), facts="finite",
+    arity=2, range=Interval(-3.1416, 3.1416), facts="finite", safe=(1, 1),
 )  # fmt: skip
 _declare(
     "sinh", _analytic, _np("sinh"), "math.sinh({0})", (lambda x, y: _f("cosh", x),), python_complex="cmath.sinh({0})",
@@ -441,12 +447,12 @@ _declare(
     "acosh", _analytic, _np("arccosh"), "math.acosh({0})",
     (lambda x, y: _recip(build.mul(_f("sqrt", build.sub(x, _number_term(1))), _f("sqrt", _one_plus(x)))),),
     python_complex="cmath.acosh({0})", exact=_at(one=0), domain=Interval(1.0, inf), range=NOT_NEGATIVE,
-    facts="increasing finite analytic",
+    facts="increasing finite analytic", safe=(0, 2),
 )  # fmt: skip
 _declare(
     "atanh", _analytic, _np("arctanh"), "math.atanh({0})", (lambda x, y: _recip(_one_minus(build.mul(x, x))),),
     python_complex="cmath.atanh({0})", exact=_at(zero=0), domain=Interval(-1.0, 1.0, open_lo=True, open_hi=True),
-    facts="odd increasing analytic",
+    facts="odd increasing analytic", safe=(0, 0),
 )  # fmt: skip
 
 # special functions
@@ -461,15 +467,15 @@ _declare(
 )  # fmt: skip
 _declare(
     "gamma", _real, _special("gamma"), "math.gamma({0})",
-    (lambda x, y: build.mul(y, _f("polygamma", _number_term(0), x)),), exact=_at(one=1), facts="pole",
+    (lambda x, y: build.mul(y, _f("polygamma", _number_term(0), x)),), exact=_at(one=1), facts="pole", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "lgamma", _real, _special("gammaln"), "math.lgamma({0})", (lambda x, y: _f("polygamma", _number_term(0), x),),
-    exact=_at(one=0), facts="pole",
+    exact=_at(one=0), facts="pole", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "polygamma", _real, _special("polygamma"), "",
-    (FLAT, lambda k, x, y: _f("polygamma", build.add(k, _number_term(1)), x)), arity=2, facts="pole",
+    (FLAT, lambda k, x, y: _f("polygamma", build.add(k, _number_term(1)), x)), arity=2, facts="pole", safe=(1, 1),
 )  # fmt: skip
 _declare(
     "sigmoid", _real, _sigmoid, "(1.0 / (1.0 + math.exp(-{0})))", (lambda x, y: build.mul(y, _one_minus(y)),),
@@ -511,7 +517,7 @@ _declare(
 )  # fmt: skip
 _declare(
     "mod", _ordered, _np("mod"), "({0} % {1})", (lambda a, b, y: _number_term(1), lambda a, b, y: _minus(_f("floordiv", a, b))),
-    arity=2, exact=_finite_exact(lambda a, b: a % b), facts="pole",
+    arity=2, exact=_finite_exact(lambda a, b: a % b), facts="pole", safe=(1, 1),
 )  # fmt: skip
 _declare(
     "floordiv", _ordered, _np("floor_divide"), "({0} // {1})", (FLAT, FLAT), arity=2, exact=_finite_exact(lambda a, b: a // b),
