@@ -432,7 +432,8 @@ def bound_by(function: tree.Index) -> frozenset[str]:
 
 def call(reader: Reader, node: tree.Call, free: frozenset[str]) -> Any:
     """A call: of an operator, a function, a layer, or of a value at a point."""
-    function, items = node.function, NO_ITEMS
+    function: tree.Expr = node.function
+    items = NO_ITEMS
     if isinstance(function, tree.Index) and isinstance(function.base, tree.Name) and function.base.id in OPERATORS:
         function, items = function.base, function.items
     if isinstance(function, tree.Name):

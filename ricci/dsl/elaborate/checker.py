@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.elaborate.expressions import Reader
-from ricci.dsl.elaborate.values import Axis, Loaded, Names, Procedure, Skip, Value, real
+from ricci.dsl.elaborate.values import Axis, Declared, Loaded, Names, Procedure, Skip, Value, real
 from ricci.dsl.model import (
     Check,
     Comparison,
@@ -18,6 +18,7 @@ from ricci.dsl.model import (
     Domain,
     Event,
     Field,
+    Load,
     Model,
     Output,
     Param,
@@ -28,7 +29,8 @@ from ricci.dsl.model import (
     Weight,
 )
 from ricci.dsl.ops.const import value_of
-from ricci.dsl.term import Term
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Dim, Kind, Size, Type
 from ricci.dsl.units import NUMBER, Powers, Units
 from ricci.errors import CheckFailed, Diagnostics, Span
@@ -314,42 +316,71 @@ class Checker:
         indices = self.indices(t.items)
         axes = {a.name: a.size for a in indices}
         order = tuple(a.name for a in indices)
+        unit, powers = self.unit_of(t.type)
         kind = KINDS.get(t.type.kind.id, Kind.REAL) if t.type is not None and t.type.kind is not None else Kind.REAL
         symbol = build.symbol(t.name.id, Type(kind, axes))
-        value: Any = None
-        if t.value is not None:
-            entity = self.reader().any(t.value, frozenset(order))
-            if isinstance(entity, Loaded):
-                value = entity.load
-            else:
-                value = build.conform(
-                    build.cast(entity.term, kind) if entity.term.kind < kind else entity.term, Type(max(kind, entity.term.kind), axes)
-                )
-        if t.value is None:
+        if t.value is None and not powers:
             self.model.tensors[t.name.id] = Weight(t.name.id, symbol, order, None, t.span)
         else:
-            self.model.params[t.name.id] = Param(t.name.id, symbol, order, value, None, Unit(), False, t.span)
+            value = None if t.value is None else self.tensor_value(t, order, symbol, powers)
+            self.model.params[t.name.id] = Param(t.name.id, symbol, order, value, None, unit, False, t.span)
         if t.annotations:
             self.cannot(f"the structure `@{t.annotations[0].name.id}` of a tensor", t.annotations[0].span)
-        return Value(symbol, NUMBER, order)
+        return Value(symbol, powers, order, shown=unit)
 
-    def _definition(self, statement: tree.Let) -> Any:
-        """`let a = ...` and `let R[j, m] = ...`."""
+    def tensor_value(self, t: tree.TensorDef, order: tuple[str, ...], symbol: Term, powers: Powers) -> Load | Term:
+        """The data or the term that a tensor is declared with; a term without an index of the tensor is the same along it."""
+        assert t.value is not None
+        entity = self.reader().any(t.value, frozenset(order))
+        if isinstance(entity, Loaded):
+            return entity.load
+        if not isinstance(entity, Value) or entity.rank:
+            raise CheckFailed("E0206", f"`{t.value.span.text}` is no value of a tensor", t.value.span)
+        self.same_axes(order, entity, t.value.span)
+        self.reader().same_unit(powers, entity.unit, t.value.span, f"`{t.name.id}` and its value differ in unit")
+        if entity.term.kind > symbol.kind:
+            found, declared = entity.term.kind.name.lower(), symbol.kind.name.lower()
+            raise CheckFailed("E0206", f"`{t.name.id}` is {declared}, its value is {found}", t.value.span, label=f"declare it `: {found}`")
+        return build.conform(build.cast(entity.term, symbol.kind) if entity.term.kind < symbol.kind else entity.term, symbol.type)
+
+    def same_axes(self, order: tuple[str, ...], value: Value, span: Span) -> None:
+        """E0204 for an index on the right that is not on the left."""
+        extra = [a for a in value.term.axes if a not in order]
+        if extra:
+            label = f"write sum[{extra[0]}](...) or name it on the left"
+            raise CheckFailed("E0204", f"the index `{extra[0]}` stands alone", span, label=label)
+
+    def left_and_right(self, order: tuple[str, ...], value: Value, span: Span) -> None:
+        """A definition has the same indices on both sides: E0204, E0205."""
+        self.same_axes(order, value, span)
+        missing = [a for a in order if a not in value.term.axes]
+        if missing:
+            raise CheckFailed("E0205", f"`{missing[0]}` stands on the left only", span, label=f"write repeat[{missing[0]}](...)")
+
+    def _definition(self, statement: tree.Let) -> Value:
+        """`let R[j, m] = ...`."""
         target = statement.target
-        if not target.items and not target.arguments:
-            return self.reader().any(statement.value)
         if target.arguments:
             raise CheckFailed("E0206", "`let` defines a name or a tensor", target.span, label="a function is `fn`")
         indices = self.indices(target.items)
         order = tuple(a.name for a in indices)
         value = self.reader().scalar(statement.value, frozenset(order))
-        missing = [a for a in order if a not in value.term.axes]
-        if missing:
-            said = f"`{missing[0]}` stands on the left only"
-            raise CheckFailed("E0205", said, statement.value.span, label=f"write repeat[{missing[0]}](...)")
+        self.left_and_right(order, value, statement.value.span)
         quantity = Quantity(target.name.id, value.term, Unit(), order)
         self.model.lets[target.name.id] = quantity
         return Value(value.term, value.unit, order)
+
+    def _computed(self) -> Names:
+        """Names as a check sees them: a definition that depends on data alone stands for the array that was computed for it."""
+        scope = Names(self.names)
+        for name, quantity in self.model.lets.items():
+            moving = any(s.op == "symbol" and (name_of(s) in self.model.fields or name_of(s) == "t") for s in walk([quantity.term]))
+            if moving or any(self.is_coordinate(a) for a in quantity.order):
+                continue
+            declared = self.names.table[name]
+            known = replace(declared.get(), data=build.symbol(name, quantity.term.type))
+            scope.table[name] = Declared(declared.word, declared.span, declared.make, known, "done")
+        return scope
 
     def _named_sides(self, dotted: tree.Dotted) -> tuple[tuple[str, str], ...]:
         names = [n.id for n in dotted.names]
@@ -372,7 +403,7 @@ class Checker:
 
     def check_statement(self, statement: tree.Check) -> None:
         """`check` as comparisons with measured left sides."""
-        reader = self.reader()
+        reader = self.reader(scope=self._computed())
         condition = reader.scalar(statement.condition)
         if condition.term.kind != Kind.BOOL:
             raise CheckFailed("E0206", "a check is a condition", statement.condition.span, label="compare with <, > or ~")

@@ -78,7 +78,8 @@ def _weight(check: Checker, layer_name: str, t: tree.TensorDef, scope: Names) ->
         structure = Call(note.name.id, (), (), note.span)
         check.cannot(f"the structure `@{note.name.id}` of the weight `{t.name.id}`", note.span)
     scope.declare(t.name, "weight", lambda: Value(symbol, NUMBER, order), check.diagnostics)
-    return Weight(f"{layer_name}.{t.name.id}", symbol, order, structure, t.span)
+    value = None if t.value is None else check.tensor_value(t, order, symbol, NUMBER)
+    return Weight(f"{layer_name}.{t.name.id}", symbol, order, structure, t.span, value)
 
 
 def _assign(check: Checker, reader: Reader, statement: tree.Assign | tree.Let, scope: Names) -> None:
@@ -91,19 +92,7 @@ def _assign(check: Checker, reader: Reader, statement: tree.Assign | tree.Let, s
         scope.declare(target.name, "value", lambda: Value(placeholder, NUMBER, order), check.diagnostics)
         return
     value = reader.scalar(statement.value, frozenset(order))
-    extra = [a for a in value.term.axes if a not in order]
-    if extra:
-        raise CheckFailed(
-            "E0204",
-            f"the index `{extra[0]}` stands alone",
-            statement.value.span,
-            label=f"write sum[{extra[0]}](...) or name it on the left",
-        )
-    missing = [a for a in order if a not in value.term.axes]
-    if missing:
-        raise CheckFailed(
-            "E0205", f"`{missing[0]}` stands on the left only", statement.value.span, label=f"write repeat[{missing[0]}](...)"
-        )
+    check.left_and_right(order, value, statement.value.span)
     known = replace(value, order=order)
     scope.declare(target.name, "value", lambda: known, check.diagnostics)
 
