@@ -88,7 +88,7 @@ def _from_file(
     for key in (argument.name, short):
         if argument.role == "weight" and key in weights:
             return weights[key]
-    if argument.role == "weight" and weights_path:
+    if argument.role == "weight" and weights_path and argument.value is None:
         raise CannotRun("E0807", f"`{weights_path}` has no array for the weight `{argument.name}`")
     if isinstance(argument.value, Load):
         load = argument.value

@@ -215,13 +215,17 @@ class Plot:
 
 @dataclass(frozen=True)
 class Weight:
-    """A tensor of a layer (or a top-level tensor). `structure` is the annotation (`btt`, `monarch`, ...) if any."""
+    """A tensor of a layer (or a top-level tensor). `structure` is the annotation (`btt`, `monarch`, ...) if any.
+
+    `value` is a Load or a closed term; without one the weight is given from outside or drawn from the seed.
+    """
 
     name: str
     symbol: Term
     order: tuple[str, ...]
     structure: Call | None = None
     span: Span | None = None
+    value: Load | Term | None = None
 
 
 @dataclass(frozen=True)

@@ -314,19 +314,19 @@ def _layer_text(name: str, names: Sequence[str], inputs: Mapping[str, str], resu
     return (f"dim {', '.join(sizes)}\n" if sizes else "") + f"{header}\n{body}\n}}\n"
 
 
-def simplify(expressions: Any, cost: str = "ops", given: Mapping[str, Any] | None = None) -> Any:
-    """Cheapest equal form of SymPy or ricci expressions by the optimizer; the same kind comes back."""
-    from ricci.egraph.simplify import simplify as improve
+def simplify(expressions: Any, cost: str = "ops", given: Mapping[Any, Any] | None = None) -> Any:
+    """Cheapest equal form of SymPy expressions (one, a list, a matrix) by the optimizer; the same kind comes back."""
+    from ricci.egraph.symbolic import simplify as improve
 
-    return improve(expressions, cost=cost, given=dict(given or {}))
+    return improve(expressions, cost=cost, given=given)
 
 
 def __getattr__(name: str) -> Any:
     """Operators of the language by their names."""
     if name.startswith("_"):
         raise AttributeError(name)
-    from ricci.dsl.elaborate.calls import operator_names
+    from ricci.dsl.elaborate.calls import DERIVATIVE, operator_names
 
-    if name in operator_names():
+    if name in operator_names() or DERIVATIVE.match(name):
         return Operator(name)
     raise AttributeError(f"module 'ricci' has no attribute {name!r}")

@@ -194,12 +194,17 @@ class Integration:
 
 def evaluate(model: Model, program: Program, binding: Binding, settings: Settings, watch: Stopwatch, outcome: Outcome) -> None:
     """Definitions and layers whose inputs are all given; the others are named in a note."""
-    for name in [n for n in program.functions if n.startswith("let:") or n in model.layers]:
+    lets = [n for n in program.functions if n.startswith("let:")]
+    for name in [*lets, *model.layers]:
         function = program.functions[name]
         lacking = [p for p in parameter_names(function) if p not in binding.values]
+        if lacking and lets and name in model.layers:
+            continue  # a function that definitions call; its own inputs need no values
         if lacking:
             hint = binding.missing.get(lacking[0], "")
-            outcome.notes.append(f"`{name.removeprefix('let:')}` is not evaluated: `{lacking[0]}` has no value ({hint})")
+            shown = name.removeprefix("let:")
+            outcome.notes.append(f"`{shown}` is not evaluated: `{lacking[0]}` has no value ({hint})")
+            binding.missing[shown] = hint
             continue
         arguments = {p: binding.values[p] for p in parameter_names(function)}
         results = _evaluate_function(program, name, arguments, binding, settings, watch, outcome)

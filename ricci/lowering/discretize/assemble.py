@@ -102,8 +102,8 @@ class Assembly:
                 known = weights.get(name_of(symbol))
                 orders = dict(layer.inputs)
                 order = known.order if known is not None else orders.get(name_of(symbol).rpartition(".")[2], tuple(symbol.axes))
-                role = "weight" if known is not None else "data"
-                self.arguments.append(Argument(name_of(symbol), symbol, role, None, order))
+                role, value = ("weight", known.value) if known is not None else ("data", None)
+                self.arguments.append(Argument(name_of(symbol), symbol, role, value, order))
 
     def _program_symbol(self, symbol: Term) -> Term:
         known = self.lowering.unknowns.get(symbol)
