@@ -36,12 +36,18 @@ class Term:
 
     @property
     def kind(self) -> Kind:
-        kind: Kind = self.type.kind
+        try:
+            kind: Kind = self.type.kind
+        except AttributeError:
+            raise TermError(f"{self.op} is a tuple: take a component first") from None
         return kind
 
     @property
     def axes(self) -> Mapping[str, Size]:
-        axes: Mapping[str, Size] = self.type.axes
+        try:
+            axes: Mapping[str, Size] = self.type.axes
+        except AttributeError:
+            raise TermError(f"{self.op} is a tuple: take a component first") from None
         return axes
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -229,6 +229,7 @@ def test_substitution_rebuilds_normal_forms() -> None:
     assert wide.axes == {"y": SIZES["y"]}
 
 
+PAIR = b.library("sort", [U], ["x"])
 ILL_TYPED: list[Any] = [
     lambda: b.const(0.1),
     lambda: b.const(inf, Kind.INT),
@@ -259,6 +260,12 @@ ILL_TYPED: list[Any] = [
     lambda: b.scan(Function("f", (U,), (("a", U),)), "x", N, [U], []),
     lambda: b.iterate(Function("f", (A,), (("a", A),)), Function("g", (A,), (("a", A),)), [A]),
     lambda: b.proj(U, 0),
+    lambda: b.mul(PAIR, U),
+    lambda: b.expand(PAIR, {"y": 2}),
+    lambda: b.add(U, PAIR),
+    lambda: f("exp", PAIR),
+    lambda: b.reduce("max", PAIR, []),
+    lambda: b.cast(PAIR, Kind.REAL),
     lambda: b.library("invert", [U], []),
     lambda: b.library("fft", [Z], ["x", "k", 3]),
     lambda: b.library("sort", [Z], ["x"]),
