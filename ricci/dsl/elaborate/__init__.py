@@ -34,7 +34,7 @@ def check(file: tree.File) -> Model:
     model = Model(Path(file.source.name).stem.strip("<>"), canonical_text(file), file.source)
     model.uses_units = any(isinstance(n, tree.UnitExpr) for n in tree.walk(file))
     model.time_unit = Unit(text="s") if model.uses_units else Unit()
-    checker = Checker(file, model)
+    checker = Checker(file, model, called=_called(file))
     first = [s for s in file.statements if isinstance(s, tree.DomainDeclaration | tree.UnitDeclaration | tree.DimDeclaration)]
     second = [s for s in file.statements if not isinstance(s, tree.DomainDeclaration | tree.UnitDeclaration | tree.DimDeclaration)]
     for statement in [*first, *second]:
@@ -55,6 +55,19 @@ def check(file: tree.File) -> Model:
     model.spans = {term: frozenset(spans) for term, spans in checker.spans.items()}
     model.unsupported.sort(key=lambda u: u.span.start if u.span else 0)
     return model
+
+
+def _called(file: tree.File) -> frozenset[str]:
+    """Operators that stand before brackets somewhere in the file."""
+    from ricci.dsl.elaborate.calls import operator_names
+
+    found = set()
+    for node in tree.walk(file):
+        if isinstance(node, tree.Call):
+            function = node.function.base if isinstance(node.function, tree.Index) else node.function
+            if isinstance(function, tree.Name):
+                found.add(function.id)
+    return operator_names() & found
 
 
 def _beyond(checker: Checker, file: tree.File) -> bool:

@@ -76,6 +76,9 @@ class Application:
     def one(self) -> Value:
         return self.reader.value(self.arguments(1)[0], self.free)
 
+    def scalar(self) -> Value:
+        return self.reader.scalar(self.arguments(1)[0], self.free)
+
 
 def _scalar_function(a: Application) -> Value:
     value = a.one()
@@ -91,13 +94,13 @@ def _same_unit(a: Application) -> Value:
 
 
 def _abs2(a: Application) -> Value:
-    value = a.one()
+    value = a.scalar()
     return Value(build.apply("abs2", value.term), raised(value.unit, 2), value.order)
 
 
 def _root(power: Fraction) -> Callable[[Application], Value]:
     def root(a: Application) -> Value:
-        value = a.one()
+        value = a.scalar()
         name = "sqrt" if power == Fraction(1, 2) else "cbrt"
         return Value(build.apply(name, value.term), raised(value.unit, power), value.order)
 
@@ -105,7 +108,7 @@ def _root(power: Fraction) -> Callable[[Application], Value]:
 
 
 def _sign(a: Application) -> Value:
-    value = a.one()
+    value = a.scalar()
     return Value(build.apply(a.name, value.term), NUMBER, value.order)
 
 
@@ -135,12 +138,21 @@ def _real(term: Term) -> Term:
     return term if term.kind >= Kind.REAL else build.cast(term, Kind.REAL)
 
 
+def _common(a: Application, parts: list[Value]) -> Powers | None:
+    """The one unit of the derivatives along all coordinates."""
+    unit = parts[0].unit
+    for p in parts[1:]:
+        unit = a.reader.same_unit(unit, p.unit, a.node.span, f"the derivatives in `{a.name}` differ in unit")
+    return unit
+
+
 def _grad(a: Application) -> Value:
     value, axes = a.one(), _components(a)
     if value.rank:
         raise CheckFailed("E0206", "`grad` takes a scalar", a.node.positional[0].span, label=f"rank {value.rank}")
     parts = [partial(a.reader, value, axis, 1, a.node) for axis in axes]
-    return Value(tuple(p.term for p in parts), parts[0].unit, names=tuple(x.name for x in axes))
+    unit = _common(a, parts)
+    return Value(tuple(p.term for p in parts), unit, names=tuple(x.name for x in axes))
 
 
 def _vector(a: Application, node: tree.Expr) -> Value:
@@ -154,15 +166,13 @@ def _div(a: Application) -> Value:
     value, axes = _vector(a, a.arguments(1)[0]), _components(a)
     parts = [partial(a.reader, replace(value, data=d), axis, 1, a.node) for d, axis in zip(value.data, axes, strict=True)]
     names = value.names if value.rank > 1 else ()
-    return Value(mapped(lambda *ts: build.add(*ts), *[p.data for p in parts]), parts[0].unit, names=names)
+    return Value(mapped(lambda *ts: build.add(*ts), *[p.data for p in parts]), _common(a, parts), names=names)
 
 
 def _lap(a: Application) -> Value:
     value, axes = a.one(), _components(a)
     parts = [partial(a.reader, value, axis, 2, a.node) for axis in axes]
-    unit = parts[0].unit
-    for p in parts[1:]:
-        unit = a.reader.same_unit(unit, p.unit, a.node.span, "the second derivatives of `lap` differ in unit")
+    unit = _common(a, parts)
     return replace(value, data=mapped(lambda *ts: build.add(*ts), *[p.data for p in parts]), unit=unit, shown=None)
 
 
@@ -229,7 +239,9 @@ def derivative(reader: Reader, node: tree.Expr, coordinate: str, order: int, a: 
         return replace(value, data=mapped(lambda t: build.partial(_real(t), "t", order), value.data), unit=unit, shown=None)
     axis = next((x for x in reader.check.coordinates() if x.name == coordinate), None)
     if axis is None:
-        raise CheckFailed("E0101", f"there is no coordinate `{coordinate}`", a.node.function.span)
+        guess = nearest(coordinate, ["t", *(x.name for x in reader.check.coordinates())])
+        place = a.node.positional[1].span if len(a.node.positional) > 1 else a.node.function.span
+        raise CheckFailed("E0101", f"there is no coordinate `{coordinate}`", place, label=f"did you mean `{guess}`?" if guess else "")
     return partial(reader, value, axis, order, a.node)
 
 
@@ -276,8 +288,24 @@ def _axes_of(a: Application, term: Term) -> list[str]:
 def _inner(a: Application) -> Value:
     bound = frozenset(i.id for i in a.items if isinstance(i, tree.Name))
     node = a.arguments(1)[0]
-    free = a.free | bound if a.items else a.free | a.reader.indices(node)
-    return a.reader.scalar(node, free)
+    inside = a.reader.indices(node)
+    for item in a.items:
+        _index_of(a, item, inside)
+    return a.reader.scalar(node, a.free | bound if a.items else a.free | inside)
+
+
+def _index_of(a: Application, item: tree.Item, inside: frozenset[str]) -> None:
+    """E0201 for an index in brackets that is not declared, or that none of the tensors in the argument has."""
+    known = [n for n in a.reader.scope.all() if a.reader.is_index(n)]
+    if isinstance(item, tree.Name) and item.id not in known:
+        guess = nearest(item.id, [*known, *inside])
+        label = f"did you mean `{guess}`?" if guess else f"write `dim {item.id}`"
+        raise CheckFailed("E0201", f"`{item.id}` is no declared index", item.span, label=label)
+    if isinstance(item, tree.Name) and inside and item.id not in inside and not a.reader.check.is_coordinate(item.id):
+        names = {n.id for argument in a.node.positional for n in tree.walk(argument) if isinstance(n, tree.Name)}
+        if item.id not in names and not any(a.reader.has_axis(n, item.id) for n in names):
+            label = f"it has {', '.join(sorted(inside))}"
+            raise CheckFailed("E0201", f"the argument of `{a.name}` has no index `{item.id}`", item.span, label=label)
 
 
 def _sum_over(a: Application) -> Value:
@@ -435,7 +463,8 @@ def call(reader: Reader, node: tree.Call, free: frozenset[str]) -> Any:
     function: tree.Expr = node.function
     items = NO_ITEMS
     if isinstance(function, tree.Index) and isinstance(function.base, tree.Name) and function.base.id in OPERATORS:
-        function, items = function.base, function.items
+        items = function.items
+        function = function.base
     if isinstance(function, tree.Name):
         found = reader.scope.find(function.id)
         if found is None or (function.id in OPERATORS and not isinstance(found.get(), Procedure | LayerValue)):

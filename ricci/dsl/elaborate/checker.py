@@ -52,6 +52,7 @@ class Checker:
     spans: dict[Term, set[Span]] = field(default_factory=dict)
     sides: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     equations: list[Any] = field(default_factory=list)
+    called: frozenset[str] = frozenset()  # operators that the model applies: no declaration may take their names
     depth: int = 0
 
     @property
@@ -80,7 +81,7 @@ class Checker:
     # coordinates
 
     def coordinates(self) -> tuple[Axis, ...]:
-        return tuple(self.axis(c.name) for d in self.model.domains.values() for c in d.coordinates)
+        return tuple(self.axis(c.name) for d in self.model.domains.values() for c in d.coordinates if self.names.find(c.name))
 
     def coordinate(self, name: str) -> Coordinate:
         return next(c for d in self.model.domains.values() for c in d.coordinates if c.name == name)
@@ -107,6 +108,10 @@ class Checker:
                 self.sides[statement.name.id] = tuple(s for d in statement.sides for s in self._named_sides(d))
             case _:
                 for name, word, make in self._declared(statement):
+                    if name.id in self.called:
+                        said = f"`{name.id}` is an operator that this model uses"
+                        self.diagnostics.add("E0103", said, name.span, label="take another name")
+                        continue
                     self.names.declare(name, word, make, self.diagnostics)
 
     def _declared(self, statement: tree.Statement) -> list[tuple[tree.Name, str, Callable[[], Any]]]:
@@ -160,6 +165,15 @@ class Checker:
                 if hi.shown
                 else lo.unit
             )
+            if (
+                self.model.uses_units
+                and isinstance(axis.lo, tree.Number)
+                and isinstance(axis.hi, tree.Number)
+                and not (lo.shown or hi.shown)
+            ):
+                said = f"the unit of `{axis.name.id}` is missing"
+                where = f"a unit stands behind the upper bound, [1] for a number: {axis.hi.span.text} [1]"
+                self.diagnostics.add("E0402", said, axis.name.span, label=where)
             shown = hi.shown or lo.shown or Unit()
             low = self._bound(lo, shown)
             coordinates.append(Coordinate(axis.name.id, low, self._bound(hi, shown), axis.periodic, shown, axis.span))
@@ -200,6 +214,14 @@ class Checker:
         self.model.domains[name.id] = domain
         self.names.declare(name, "domain", lambda: domain, self.diagnostics)
 
+    def _complete(self, name: tree.Name, type_: tree.TypeExpr | None, declaration: str) -> None:
+        """E0402 where a model with units leaves one out: nothing else would say what the quantity is."""
+        if self.model.uses_units and (type_ is None or type_.unit is None):
+            said = f"the unit of `{name.id}` is missing"
+            self.diagnostics.add(
+                "E0402", said, name.span, label="this model declares units", help=f"{declaration}: [1]  # or its unit, [1] is a number"
+            )
+
     def unit_of(self, type_: tree.TypeExpr | None) -> tuple[Unit, Powers]:
         """Unit of a declared type; a file with units must give one where it is not a number (E0402)."""
         if type_ is None or type_.unit is None:
@@ -207,14 +229,18 @@ class Checker:
         unit = self.units.resolve(type_.unit)
         return unit, unit.powers
 
-    def indices(self, items: tuple[tree.Item, ...]) -> list[Axis]:
-        """The indices of a declaration."""
+    def indices(self, items: tuple[tree.Item, ...], typed: bool = False) -> list[Axis]:
+        """The indices of a declaration; `typed` where the name has a unit that may have been meant (E0405)."""
         found = []
         for item in items:
             declared = self.names.find(item.id) if isinstance(item, tree.Name) else None
             entity = declared.get() if declared and declared.word in ("dim", "coordinate") else self.second(item)
             if not isinstance(entity, Axis):
-                raise CheckFailed("E0201", f"`{item.span.text}` is no declared index", item.span, label=f"write `dim {item.span.text}`")
+                text = item.span.text
+                if typed and self.reader().is_unit(item):
+                    label = f"write it behind a colon: `: [{text}]`"
+                    raise CheckFailed("E0405", f"`{text}` is a unit where an index stands", item.span, label=label)
+                raise CheckFailed("E0201", f"`{text}` is no declared index", item.span, label=f"write `dim {text}`")
             found.append(entity)
         return found
 
@@ -232,8 +258,11 @@ class Checker:
         return axis
 
     def _field(self, f: tree.FieldDef) -> Value:
+        kind = f.type.kind.id if f.type is not None and f.type.kind is not None else "real"
+        if kind in ("real", "complex", "vector", "tensor", "sym"):
+            self._complete(f.name, f.type, f"field {f.span.text}".partition(":")[0])
         unit, powers = self.unit_of(f.type)
-        family = self.indices(f.items)
+        family = self.indices(f.items, typed=True)
         axes = {a.name: a.size for a in family}
         order = [a.name for a in family]
         domain = None
@@ -243,7 +272,6 @@ class Checker:
                 raise CheckFailed("E0101", f"there is no domain `{f.domain.id}`", f.domain.span)
             axes |= {c.name: self.model.sizes[c.name] for c in domain.coordinates}
             order += [c.name for c in domain.coordinates]
-        kind = f.type.kind.id if f.type is not None and f.type.kind is not None else "real"
         if kind in ("vector", "tensor", "sym"):
             return self._vector_field(f, kind, domain, axes, tuple(order), unit, powers)
         if kind not in KINDS:
@@ -268,7 +296,7 @@ class Checker:
 
     def _param(self, p: tree.ParamDef, constant: bool) -> Value:
         axes, order = {}, []
-        for a in self.indices(p.items):
+        for a in self.indices(p.items, typed=True):
             axes[a.name] = a.size
             order.append(a.name)
         if p.domain is not None and p.domain.id == "t":
@@ -285,6 +313,7 @@ class Checker:
         if p.value is not None:
             entity = self.reader().any(p.value)
             if isinstance(entity, Loaded):
+                self._complete(p.name, p.type, f"param {p.span.text[: p.value.span.start - p.span.start].rstrip(' =')}")
                 value = entity.load
             else:
                 found = self.reader().scalar(p.value)
@@ -357,9 +386,11 @@ class Checker:
         if missing:
             raise CheckFailed("E0205", f"`{missing[0]}` stands on the left only", span, label=f"write repeat[{missing[0]}](...)")
 
-    def _definition(self, statement: tree.Let) -> Value:
-        """`let R[j, m] = ...`."""
+    def _definition(self, statement: tree.Let) -> Any:
+        """`let a = ...` and `let R[j, m] = ...`."""
         target = statement.target
+        if not target.items and not target.arguments:
+            return self.reader().any(statement.value)
         if target.arguments:
             raise CheckFailed("E0206", "`let` defines a name or a tensor", target.span, label="a function is `fn`")
         indices = self.indices(target.items)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.elaborate.checker import Checker
-from ricci.dsl.elaborate.values import Loaded, Value
+from ricci.dsl.elaborate.values import Loaded, Value, shape
 from ricci.dsl.model import Condition, Equation, Field, Initial
 from ricci.dsl.term import Term, walk
 from ricci.errors import CheckFailed, Span
@@ -38,6 +38,7 @@ def equation(check: Checker, statement: tree.Equation) -> None:
         raise CheckFailed(
             "E0206", f"the two sides of {name} differ in rank", statement.right.span, label=f"rank {right.rank}, left rank {left.rank}"
         )
+    _same_shape(left, right, statement.right.span)
     label = statement.name.id if statement.name else f"line {statement.span.line}"
     for a, b in _pairs(left, right):
         check.equations.append(Candidate(label, build.sub(_real(a), _real(b)), statement.span.text, statement.span))
@@ -56,6 +57,12 @@ def _free(check: Checker, statement: tree.Equation) -> frozenset[str]:
                     counts[index] = counts.get(index, 0) + 1
             free |= {n for n, c in counts.items() if c == 1}
     return frozenset(free)
+
+
+def _same_shape(left: Value, right: Value, span: Span) -> None:
+    if left.rank and right.rank and shape(left.data) != shape(right.data):
+        said = f"a vector of {len(left.data)} components equals one of {len(right.data)}"
+        raise CheckFailed("E0206", said, span, label=f"{len(right.data)} components here")
 
 
 def _pairs(left: Value, right: Value) -> list[tuple[Term, Term]]:
@@ -136,11 +143,20 @@ def boundary(check: Checker, statement: tree.Boundary, rank: int) -> None:
     for k, dotted in enumerate(statement.fields):
         same = statement.equations[k] if len(statement.equations) > 1 else statement.equations[0]
         for side in sides:
-            _condition(check, statement, dotted.text, same, side, rank, first if len(statement.equations) == 1 else dotted.text)
+            _condition(
+                check, statement, dotted.text, same, side, rank, first if len(statement.equations) == 1 else dotted.text, dotted.span
+            )
 
 
 def _condition(
-    check: Checker, statement: tree.Boundary, name: str, equality: tree.Equality, side: tuple[str, str], rank: int, written: str
+    check: Checker,
+    statement: tree.Boundary,
+    name: str,
+    equality: tree.Equality,
+    side: tuple[str, str],
+    rank: int,
+    written: str,
+    place: Span,
 ) -> None:
     reader = check.reader(side)
     if name != written:
@@ -155,6 +171,7 @@ def _condition(
     reader.same_unit(left.unit, right.unit, equality.right.span, "the two sides of this condition differ in unit")
     if left.rank != right.rank and not (right.unit is None and not right.rank):
         raise CheckFailed("E0206", "the two sides of this condition differ in rank", equality.right.span)
+    _same_shape(left, right, equality.right.span)
     targets = [n for n, f in check.model.fields.items() if n == name or f.of == name]
     pairs = _pairs(left, right)
     if len(pairs) != len(targets):
@@ -163,10 +180,10 @@ def _condition(
         residual = build.sub(_real(a), _real(b))
         if check.coordinate(side[0]).periodic:
             said = f"`{side[0]}` is periodic: it has no side {side[0]}.{side[1]}"
-            raise CheckFailed("E0302", said, statement.sides[0].span, label="no condition belongs here")
+            raise CheckFailed("E0105", said, statement.sides[0].span, label="no condition belongs here")
         if not any(t is check.model.fields[target].symbol for t in walk([residual])):
             raise CheckFailed("E0105", f"this condition says nothing about `{target}`", equality.span, label=f"`{target}` does not occur")
-        check.model.conditions.append(Condition(target, side[0], side[1], residual, statement.span.text, rank, statement.span))
+        check.model.conditions.append(Condition(target, side[0], side[1], residual, statement.span.text, rank, place))
 
 
 def initial(check: Checker, statement: tree.Initial) -> None:
@@ -201,7 +218,7 @@ def initial(check: Checker, statement: tree.Initial) -> None:
         if extra:
             raise CheckFailed("E0201", f"`{n}` has no axis `{extra[0]}`", statement.value.span)
         if any(i.field == n and i.time_order == order for i in check.model.initials):
-            raise CheckFailed("E0302", f"`{n}` has two initial values", statement.span, label="the second one")
+            raise CheckFailed("E0302", f"`{n}` has two initial values", target.span, label="the second one")
         check.model.initials.append(Initial(n, order, _real(term), statement.span.text, statement.span))
 
 
@@ -247,7 +264,7 @@ def well_posed(check: Checker) -> None:
                 what = name if order == 0 else f"{'d' + 't' * order}({f.of or name})"
                 said = f"`{f.of or name}` has no initial value" + (" of its time derivative" if order else "")
                 check.diagnostics.add(
-                    "E0301",
+                    "E0305",
                     said,
                     f.span,
                     label=f"{'dt' if own.time_order == 1 else 'dtt'} of it is in line {own.span.line if own.span else '?'}",

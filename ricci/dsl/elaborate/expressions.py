@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ricci.dsl import build, tree
-from ricci.dsl.elaborate.values import Axis, LayerValue, Loaded, Names, Procedure, Skip, Value, mapped, real
+from ricci.dsl.elaborate.values import Axis, LayerValue, Loaded, Names, Procedure, Skip, Value, mapped, real, shape
 from ricci.dsl.index import Index
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.spelling import nearest
@@ -157,9 +157,12 @@ class Reader:
         return Value(data, unit, _union(v.order for _, _, v in signed), first.names, shown=first.shown)
 
     def same_rank(self, a: Value, b: Value, span: Span) -> None:
+        kinds = ("a scalar", "a vector", "a tensor")
         if a.rank != b.rank:
-            kinds = ("a scalar", "a vector", "a tensor")
             raise CheckFailed("E0206", f"{kinds[a.rank]} and {kinds[b.rank]} do not add", span, label=f"{kinds[b.rank]}")
+        if shape(a.data) != shape(b.data):
+            here, before = (" x ".join(map(str, shape(v.data))) for v in (b, a))
+            raise CheckFailed("E0206", f"{kinds[a.rank]} of {before} components and one of {here}", span, label=f"{here} components here")
 
     def same_sizes(self, values: Iterable[tuple[tree.Node, Value]]) -> None:
         """E0202 where one axis has two sizes."""
@@ -178,6 +181,8 @@ class Reader:
             for name in self.indices(part):
                 counts[name] = counts.get(name, 0) + 1
         bound = frozenset(n for n, count in counts.items() if count > 1 and n not in free)
+        for name in sorted(bound):
+            self._summed(node, name)
         values = [(e, part, self.value(part, free | bound)) for e, part in node.factors]
         if sum(v.rank > 0 for _, _, v in values) > 1:
             raise CheckFailed("E0206", "a product of two vectors is `dot(a, b)` or `outer(a, b)`", node.span)
@@ -193,6 +198,34 @@ class Reader:
             return Value(data, unit, names=vector[2].names)
         order = tuple(a for a in _union(v.order for _, _, v in values) if a not in bound)
         return Value(build.sum_over(build.mul(*factors), bound), unit, order, shown=values[0][2].shown)
+
+    def _summed(self, node: tree.Product, name: str) -> None:
+        """A sum that is not written is over a `dim` (E0204), and has one reading (E0211)."""
+        factors = [part for _, part in node.factors if name in self.indices(part)]
+        if self.check.is_coordinate(name):
+            said = f"the coordinate `{name}` is never summed by itself"
+            place = next((n for f in factors for n in tree.walk(f) if isinstance(n, tree.Name) and n.id == name), node)
+            raise CheckFailed("E0204", said, place.span, label=f"write integral[{name}](...)")
+        for part in factors:
+            inner = self._sum_inside(part, name)
+            if inner is not None:
+                said = f"the sum over `{name}` has two readings: of `{inner.span.text}` alone, and of the whole product"
+                raise CheckFailed("E0211", said, inner.span, label=f"write sum[{name}](...) around what is summed")
+
+    def _sum_inside(self, node: tree.Node, name: str) -> tree.Product | None:
+        """A product inside a factor over which the index could be summed with another value than that of the outer sum.
+
+        Factors of factors belong to the outer product, so they change nothing.
+        """
+        while isinstance(node, tree.Unary):
+            node = node.operand
+        if isinstance(node, tree.Product):
+            found = (self._sum_inside(part, name) for _, part in node.factors)
+            return next((product for product in found if product is not None), None)
+        if name not in self.indices(node):
+            return None
+        inner = (n for n in tree.walk(node) if isinstance(n, tree.Product))
+        return next((p for p in inner if sum(name in self.indices(part) for _, part in p.factors) > 1), None)
 
     def _power(self, node: tree.Power, free: frozenset[str]) -> Value:
         base = self.scalar(node.base, free)
@@ -266,24 +299,41 @@ class Reader:
                 inner |= self.indices(function)
             return inner
         if isinstance(node, tree.Index):
-            names = frozenset(n.id for item in node.items for n in tree.walk(item) if isinstance(n, tree.Name) and self._is_index(n.id))
+            names = frozenset(n.id for item in node.items for n in tree.walk(item) if isinstance(n, tree.Name) and self.is_index(n.id))
             return names | self.indices(node.base)
         return frozenset[str]().union(*(self.indices(c) for c in tree.children(node)))
 
-    def _is_index(self, name: str) -> bool:
+    def is_index(self, name: str) -> bool:
+        """Whether a name is a `dim` or a coordinate."""
         found = self.scope.find(name)
         return found is not None and found.word in ("dim", "coordinate")
 
+    def has_axis(self, name: str, axis: str) -> bool:
+        """Whether a value of this name has an axis."""
+        found = self.scope.find(name)
+        entity = found.get() if found is not None and found.word not in ("dim", "coordinate", "domain") else None
+        return isinstance(entity, Value) and not entity.rank and axis in entity.term.axes
+
+    def is_unit(self, item: tree.Node) -> bool:
+        """Whether `[item]` can only be a unit: all its names are units, and none of them is declared as a value or index."""
+        names = index_names(item)
+        return bool(names) and all(self.scope.find(n) is None and self.check.units.get(n) is not None for n in names)
+
     def _index(self, node: tree.Index, free: frozenset[str]) -> Value:
+        wrong = next((i for i in node.items if self.is_unit(i)), None)
+        if wrong is not None:
+            said = f"`{wrong.span.text}` is a unit where an index stands"
+            label = f"a unit stands after a number or in a type; `{node.base.span.text}` has its own"
+            raise CheckFailed("E0405", said, wrong.span, label=label)
         base = self.value(node.base, free)
         if base.rank:
             raise CheckFailed("E0206", "components of a vector are `u.x`, not `u[...]`", node.span)
         order = base.order or tuple(base.term.axes)
         missing = [a for a in order[len(node.items) :] if not self.check.is_coordinate(a)]
         if len(node.items) > len(order) or (missing and not all(isinstance(i, tree.NamedItem) for i in node.items)):
-            count = "1 index" if len(order) == 1 else f"{len(order)} indices"
-            said = f"`{node.base.span.text}` has {count} [{', '.join(order)}], {len(node.items)} given"
-            raise CheckFailed("E0201", said, node.items[-1].span)
+            count = f"the index [{order[0]}]" if len(order) == 1 else f"{len(order)} indices [{', '.join(order)}]" if order else "no index"
+            said = f"`{node.base.span.text}` has {count}, {len(node.items)} given"
+            raise CheckFailed("E0210", said, node.items[-1].span if len(node.items) > len(order) else node.base.span)
         entries: dict[str, Index] = {}
         axes: dict[str, Any] = {}
         for axis, item in zip(order, node.items, strict=False):
@@ -329,7 +379,7 @@ class Reader:
                 found = self.scope.find(node.id)
                 entity = found.get() if found else None
                 if not isinstance(entity, Axis):
-                    guess = nearest(node.id, [n for n in self.scope.all() if self._is_index(n)])
+                    guess = nearest(node.id, [n for n in self.scope.all() if self.is_index(n)])
                     raise CheckFailed(
                         "E0201", f"`{node.id}` is no index", node.span, label=f"did you mean `{guess}`?" if guess else "declare it: `dim`"
                     )

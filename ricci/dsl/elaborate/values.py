@@ -120,10 +120,13 @@ class Names:
 
     def declare(self, name: tree.Name, word: str, make: Callable[[], Any], diagnostics: Diagnostics) -> None:
         """Enter a name; E0102 for a second declaration, E0103 for a predefined one."""
+        first = self.table.get(name.id)
         if name.id in ("pi", "im", "inf", "t"):
             diagnostics.add("E0103", f"`{name.id}` is predefined", name.span, label="take another name")
-        elif name.id in self.table:
-            first = self.table[name.id]
+        elif first is not None and first.word == "coordinate" and word != "coordinate":
+            label = f"the coordinate is in line {first.span.line}; take another name"
+            diagnostics.add("E0103", f"`{name.id}` is a coordinate", name.span, label=label)
+        elif first is not None:
             label = f"the {first.word} `{name.id}` is in line {first.span.line}"
             diagnostics.add("E0102", f"`{name.id}` is declared twice", name.span, label=label)
         else:
@@ -133,6 +136,11 @@ class Names:
 def rank(data: Data) -> int:
     """0 for a scalar, 1 for a vector, 2 for a tensor."""
     return 0 if isinstance(data, Term) else 1 + rank(data[0])
+
+
+def shape(data: Data) -> tuple[int, ...]:
+    """Numbers of components, () for a scalar."""
+    return () if isinstance(data, Term) else (len(data), *shape(data[0]))
 
 
 def mapped(function: Callable[..., Term], *data: Data) -> Data:
