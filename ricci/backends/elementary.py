@@ -159,7 +159,7 @@ def _tanh(x: _Real) -> _Real:
     z = x * x
     near = (z.polynomial(TANH_TOP) / z.polynomial(TANH_BOTTOM) * z).fma(x, x)
     far = x.of(1.0) - x.of(2.0) / (_exp(size + size) + x.of(1.0))
-    return near.where(size.compare("<", 0.625), far.call("copysign", x))
+    return near.where(size.compare("<", 0.625), far).call("copysign", x)
 
 
 def _circular(x: _Real, quadrant: int) -> _Real:

@@ -2,6 +2,7 @@
 
 A driver runs the steps between two calls into Python libraries. It has the arguments
 
+  code             addresses of the compiled kernels
   F I B Z          arenas of reals, ints, truth values, complex numbers
   address stride   of the slots, in elements;  size: extents of dims
   real whole cplx  scalar inputs and results (truth values are ints)
@@ -40,9 +41,26 @@ from ricci.lowering.schedule.plan import (
     steps_of,
 )
 
-ARGUMENTS = "F, I, B, Z, address, stride, size, real, whole, cplx, part, ipart, zpart, me, threads, gate"
+ARGUMENTS = "code, F, I, B, Z, address, stride, size, real, whole, cplx, part, ipart, zpart, me, threads, gate"
 DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset(
-    ["gone", "piece", "count", "meet", "pieces", "edge", "seen", "range", "min", "max", "first", "last", "k"]
+    [
+        "gone",
+        "invoke",
+        *[f"{word}_{k}" for word in ("count", "begin", "end") for k in range(1000)],
+        "complex64",
+        "piece",
+        "count",
+        "meet",
+        "pieces",
+        "edge",
+        "seen",
+        "range",
+        "min",
+        "max",
+        "first",
+        "last",
+        "k",
+    ]
 )
 SCALAR_ARRAYS = {Kind.REAL: "real", Kind.INT: "whole", Kind.BOOL: "whole", Kind.COMPLEX: "cplx"}
 PARTIALS = {Kind.REAL: "part", Kind.INT: "ipart", Kind.BOOL: "ipart", Kind.COMPLEX: "zpart"}
@@ -58,6 +76,7 @@ class Signature:
     scalars: dict[Term, tuple[str, int]] = field(default_factory=dict)
     partial_rows: dict[str, int] = field(default_factory=lambda: {"part": 0, "ipart": 0, "zpart": 0})
     drivers: list[str] = field(default_factory=list)
+    kernels: dict[str, int] = field(default_factory=dict)  # function -> place of its address in `code`
     routines: dict[str, None] = field(default_factory=dict)
 
 
@@ -130,7 +149,7 @@ class _Body:
     strides: dict[tuple[str, int], None] = field(default_factory=dict)
     slots: dict[str, None] = field(default_factory=dict)
     dims: dict[str, None] = field(default_factory=dict)
-    depth: int = 0
+    cuts: dict[tuple[str, str], int] = field(default_factory=dict)  # loops shared by threads: (extent, points) -> number
 
     def prologue(self) -> list[str]:
         """Locals for what the driver reads of its array arguments."""
@@ -143,6 +162,10 @@ class _Body:
                 array, k = sig.scalars[t]
                 text = f"{array}[{k}]" + (" != 0" if t.kind == Kind.BOOL else "")
                 lines.append(f"{self.names.of(('scalar', t), name_of(t))} = {text}")
+        for (extent, points), k in self.cuts.items():
+            lines.append(f"count_{k} = pieces({extent}, {points})")
+            lines.append(f"begin_{k} = edge({extent}, count_{k}, count_{k} * me // threads)")
+            lines.append(f"end_{k} = edge({extent}, count_{k}, count_{k} * (me + 1) // threads)")
         return lines
 
     # names of things
@@ -202,13 +225,11 @@ class _Body:
             return
         for note in kernel.notes:
             self.line(comment(note))
-        texts = {"begin": "begin", "end": "end"}
         arguments = [self._argument(a.what, kernel) for a in emitted.arguments if a.what[0] != "slab"]
         if kernel.shared is None:
             self._serial(emitted, arguments)
         else:
             self._shared(step, kernel, emitted, arguments)
-        del texts
 
     def _argument(self, what: tuple[object, ...], kernel: Kernel) -> str:
         if what[0] == "arena":
@@ -220,10 +241,26 @@ class _Body:
         if what[0] == "dim":
             self.dims[str(what[1])] = None
             return self.names.dim(str(what[1]))
-        return self.scalar(what[1])  # type: ignore[arg-type]
+        assert isinstance(what[1], Term)
+        return f"{self.conversion(what[1].kind)}({self.scalar(what[1])})"
+
+    def conversion(self, kind: Kind) -> str:
+        """A kernel is called by address: its arguments have exactly the types it was compiled for."""
+        if self.writer.single and kind >= Kind.REAL:
+            return "float32" if kind == Kind.REAL else "complex64"
+        return {Kind.REAL: "float", Kind.INT: "int", Kind.BOOL: "bool", Kind.COMPLEX: "complex"}[kind]
+
+    def call(self, emitted: Emitted, arguments: Sequence[str]) -> str:
+        """Text of the call of a kernel."""
+        number = self.writer.signature.kernels.setdefault(emitted.name, len(self.writer.signature.kernels))
+        zeros = {Kind.REAL: "float32(0.0)" if self.writer.single else "0.0", Kind.INT: "0", Kind.BOOL: "False"}
+        zeros[Kind.COMPLEX] = "complex64(0.0)" if self.writer.single else "0j"
+        result = "(" + "".join(f"{zeros[t.kind]}, " for t, _ in emitted.totals).rstrip() + ")" if emitted.totals else "None"
+        self.line(f"# {emitted.name}")
+        return f"invoke(code[{number}], {result}, {', '.join(arguments)})"
 
     def _serial(self, emitted: Emitted, arguments: Sequence[str]) -> None:
-        call = f"{emitted.name}({', '.join(arguments)})"
+        call = self.call(emitted, arguments)
         if not emitted.totals:
             self.line("if me == 0:")
             self.line(f"    {call}")
@@ -234,26 +271,25 @@ class _Body:
 
     def _shared(self, step: Launch, kernel: Kernel, emitted: Emitted, arguments: Sequence[str]) -> None:
         extent = self.size(kernel.extent)
-        points = self._points(step)
-        self.line(f"count = pieces({extent}, {points})")
-        first, last = "count * me // threads", "count * (me + 1) // threads"
-        call = f"{emitted.name}({', '.join([*arguments, ''])}"
+        cut = self.cuts.setdefault((extent, self._points(step)), len(self.cuts))
         if not emitted.totals:
-            self.line(f"{call}edge({extent}, count, {first}), edge({extent}, count, {last}))")
+            self.line(self.call(emitted, [*arguments, f"begin_{cut}", f"end_{cut}"]))
             self.line("gone = meet(gate, gone, threads)")
             return
         rows = [self._row(t) for t, _ in emitted.totals]
         targets = ", ".join(f"{array}[{row} + piece]" for array, row in rows)
         self.line("gone = meet(gate, gone, threads)")
-        self.line(f"for piece in range({first}, {last}):")
-        self.line(f"    {targets}, = {call}edge({extent}, count, piece), edge({extent}, count, piece + 1))")
+        count = f"count_{cut}"
+        call = self.call(emitted, [*arguments, f"edge({extent}, {count}, piece)", f"edge({extent}, {count}, piece + 1)"])
+        self.line(f"for piece in range({count} * me // threads, {count} * (me + 1) // threads):")
+        self.line(f"    {targets}, = {call}")
         self.line("gone = meet(gate, gone, threads)")
         names = []
         for (total, _), (array, row) in zip(emitted.totals, rows, strict=True):
             names.append(self._target(total))
             text = f"{array}[{row}]"
             self.line(f"{names[-1]} = {text + ' != 0' if total.kind == Kind.BOOL else text}")
-        self.line("for piece in range(1, count):")
+        self.line(f"for piece in range(1, {count}):")
         for name, (total, operation), (array, row) in zip(names, emitted.totals, rows, strict=True):
             text = f"{array}[{row} + piece]"
             text = f"({text} != 0)" if total.kind == Kind.BOOL else text

@@ -18,7 +18,7 @@ import numpy as np
 import ricci
 from ricci.backends import cache as disk
 from ricci.backends.emit_driver import DriverWriter, Signature, segments
-from ricci.backends.emit_kernel import Emitted, KernelWriter
+from ricci.backends.emit_kernel import Argument, Emitted, KernelWriter
 from ricci.backends.source import Namespace, comment
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Function, Term
@@ -74,7 +74,7 @@ import numpy as np
 from numba import njit
 
 from ricci.backends.elementary import cosine, exponential, hyperbolic_tangent, logarithm, sine
-from ricci.backends.team import around, edge, meet, mirrored, pieces
+from ricci.backends.team import around, edge, invoke, meet, mirrored, pieces
 from ricci.backends.vectors import (
     any_lane, choose, fma, keep{n}, larger, load1, load{n}, magnitude, maximum, maximum_lanes, minimum, minimum_lanes,
     power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, smaller, spread{n}, square_root, store1,
@@ -84,6 +84,7 @@ from ricci.backends.vectors import (
 infinity = math.inf
 nan = math.nan
 float32 = np.float32
+complex64 = np.complex64
 kernel = dict(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 driver = dict(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
 """
@@ -93,7 +94,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
     """The module of a plan. `single`: reals have 32 bits."""
     lanes = vector_lanes() * (2 if single else 1)
     names = Namespace()
-    names.reserve("kernel", "driver", "infinity", "nan", "float32", "np", "math", "cmath", "njit")
+    names.reserve("kernel", "driver", "infinity", "nan", "float32", "complex64", "np", "math", "cmath", "njit")
     kernels: dict[int, tuple[Kernel, Emitted]] = {}
     functions: list[str] = []
     known: dict[str, str] = {}
@@ -147,6 +148,7 @@ class Executable:
     module: Any
     single: bool = False
     serial_points: int = SERIAL_POINTS  # nests below this many points are not worth a second thread
+    code: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # addresses of the compiled kernels
     _bound: dict[tuple[tuple[str, int], ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
 
     @property
@@ -163,10 +165,19 @@ class Executable:
 
         real, cplx = (numba.float32, numba.complex64) if self.single else (numba.float64, numba.complex128)
         n = numba.int64
+        types = {Kind.REAL: real, Kind.INT: n, Kind.BOOL: numba.boolean, Kind.COMPLEX: cplx}
+        emitted = {e.name: e for _, _, e in self.program.kernels}
+        self.code = np.zeros(len(self.program.signature.kernels) + 1, np.int64)
+        for name, k in self.program.signature.kernels.items():
+            function = getattr(self.module, name)
+            parts = tuple(_argument_type(a, types) for a in emitted[name].arguments)
+            function.compile(parts)
+            compiled = function.overloads[parts]
+            self.code[k] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
         signature = (real, n, numba.boolean, cplx, n, n, n, real, n, cplx, real, n, cplx)
         for name, steps in zip(self.program.signature.drivers, segments(self.plan.steps), strict=True):
             if steps:
-                getattr(self.module, name).compile((*[t[::1] for t in signature], n, n, n[::1]))
+                getattr(self.module, name).compile((n[::1], *[t[::1] for t in signature], n, n, n[::1]))
 
     def dtype(self, kind: Kind) -> Any:
         real, cplx = (np.float32, np.complex64) if self.single else (np.float64, np.complex128)
@@ -221,7 +232,7 @@ class Executable:
             "ipart": np.zeros(sig.partial_rows["ipart"] * 64 + 1, np.int64),
             "zpart": np.zeros(sig.partial_rows["zpart"] * 64 + 1, self.dtype(Kind.COMPLEX)),
         }
-        packed = (*(arenas[k] for k in (Kind.REAL, Kind.INT, Kind.BOOL, Kind.COMPLEX)), address, stride, size)
+        packed: tuple[Any, ...] = (self.code, *(arenas[k] for k in (Kind.REAL, Kind.INT, Kind.BOOL, Kind.COMPLEX)), address, stride, size)
         packed += (scalars["real"], scalars["whole"], scalars["cplx"], parts["part"], parts["ipart"], parts["zpart"])
         threads = self._useful_threads(threads, sizes)
         calls = [s for s in self.plan.steps if isinstance(s, Call)]
@@ -307,6 +318,16 @@ class Executable:
             if hasattr(item, "inspect_asm") and getattr(item, "__module__", "") == self.module.__name__:
                 out += [f"# {name}\n{text}" for text in item.inspect_asm().values()]
         return "\n".join(out)
+
+
+def _argument_type(argument: Argument, types: Mapping[Kind, Any]) -> Any:
+    """The numba type of an argument of a kernel."""
+    import numba
+
+    what = argument.what
+    if what[0] == "arena":
+        return types[what[1]][::1]  # type: ignore[index]
+    return types[what[1].kind] if isinstance(what[1], Term) and what[0] == "scalar" else numba.int64
 
 
 def compile_plan(plan: Plan, single: bool = False, use_cache: bool = True) -> Executable:

@@ -32,6 +32,25 @@ def yield_processor(typing: Any) -> Any:
     return types.void(), emit
 
 
+@typed_intrinsic
+def invoke(typing: Any, address: Any, result: Any, *arguments: Any) -> Any:
+    """Call a compiled kernel by its address; `result` is a value of the type that it returns.
+
+    A driver that calls kernels so does not contain them: nothing is optimized twice.
+    """
+    given = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], types.BaseTuple) else types.Tuple(arguments)
+    wanted = [types.unliteral(t) for t in given]
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        values = cgutils.unpack_tuple(builder, args[2], len(wanted))
+        type_ = context.call_conv.get_function_type(result, wanted)
+        function = builder.inttoptr(args[0], type_.as_pointer())
+        _, value = context.call_conv.call_function(builder, function, result, wanted, values)
+        return value
+
+    return result(types.int64, result, given), emit
+
+
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def meet(gate: Any, gone: int, threads: int) -> int:
     """Wait until all threads are here; `gone` counts arrivals of earlier meetings. Returns the new count."""

@@ -111,9 +111,7 @@ def usage(order: Sequence[Term], must: set[Term]) -> Usage:
         if not term.axes or is_leaf(term):
             _spread(found, term, [(term, p) for p in body_points(term)])
             continue
-        if term not in found.stored and _worth_storing(
-            found.points.get(term, {}), costs[term], term in guarded, term in once
-        ):
+        if term not in found.stored and _worth_storing(found.points.get(term, {}), costs[term], term in guarded, term in once):
             found.stored.add(term)
         if term in found.stored:
             _spread(found, term, [(term, p) for p in body_points(term)])

@@ -105,6 +105,8 @@ def _nest(nest: Nest) -> list[str]:
         out.append(f"  loops {loops}:")
         for m in one.members:
             target = _target(m.place) if m.place else name_of(m.target)
-            what = {"store": "=", "copy": "= copy of", "zero": "= 0, for", "add": "+="}.get(m.how, f"= {m.operation} over {', '.join(m.bound)} of")
+            what = {"store": "=", "copy": "= copy of", "zero": "= 0, for", "add": "+="}.get(
+                m.how, f"= {m.operation} over {', '.join(m.bound)} of"
+            )
             out.append(f"    {target} {what} {m.term}")
     return out
