@@ -66,5 +66,5 @@ def test_its_remedy_can_be_pasted(path):
 
 
 def test_the_corpus_is_large_enough():
-    assert len(FILES) >= 56
-    assert len({expectation(path)[0] for path in FILES}) >= 4
+    assert len(FILES) >= 220
+    assert len({expectation(path)[0] for path in FILES}) >= 25

@@ -10,6 +10,7 @@ from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.elaborate.expressions import Reader
+from ricci.dsl.elaborate.recurrence import is_recurrence
 from ricci.dsl.elaborate.values import Axis, Declared, Loaded, Names, Procedure, Skip, Value, real
 from ricci.dsl.model import (
     Check,
@@ -259,10 +260,10 @@ class Checker:
 
     def _field(self, f: tree.FieldDef) -> Value:
         kind = f.type.kind.id if f.type is not None and f.type.kind is not None else "real"
+        family = self.indices(f.items, typed=True)
         if kind in ("real", "complex", "vector", "tensor", "sym"):
             self._complete(f.name, f.type, f"field {f.span.text}".partition(":")[0])
         unit, powers = self.unit_of(f.type)
-        family = self.indices(f.items, typed=True)
         axes = {a.name: a.size for a in family}
         order = [a.name for a in family]
         domain = None
@@ -395,6 +396,9 @@ class Checker:
             raise CheckFailed("E0206", "`let` defines a name or a tensor", target.span, label="a function is `fn`")
         indices = self.indices(target.items)
         order = tuple(a.name for a in indices)
+        if is_recurrence(statement):
+            self.cannot(f"the recurrence of `{target.name.id}` over an index", statement.span)
+            return Value(build.symbol(target.name.id, Type(Kind.REAL, {a.name: a.size for a in indices})), NUMBER, order)
         value = self.reader().scalar(statement.value, frozenset(order))
         self.left_and_right(order, value, statement.value.span)
         quantity = Quantity(target.name.id, value.term, Unit(), order)

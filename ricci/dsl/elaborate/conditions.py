@@ -202,7 +202,7 @@ def initial(check: Checker, statement: tree.Initial) -> None:
     f = check.model.fields[fields[0]]
     entity = check.reader().any(statement.value, family)
     if isinstance(entity, Loaded):
-        check.model.initials += [Initial(n, order, entity.load, statement.span.text, statement.span) for n in fields]
+        check.model.initials += [Initial(n, order, entity.load, statement.span.text, target.span) for n in fields]
         return
     value = check.reader().value(statement.value, family)
     expected = f.unit.powers
@@ -219,7 +219,7 @@ def initial(check: Checker, statement: tree.Initial) -> None:
             raise CheckFailed("E0201", f"`{n}` has no axis `{extra[0]}`", statement.value.span)
         if any(i.field == n and i.time_order == order for i in check.model.initials):
             raise CheckFailed("E0302", f"`{n}` has two initial values", target.span, label="the second one")
-        check.model.initials.append(Initial(n, order, _real(term), statement.span.text, statement.span))
+        check.model.initials.append(Initial(n, order, _real(term), statement.span.text, target.span))
 
 
 def space_orders(residual: Term, symbol: Term) -> dict[str, int]:
@@ -259,6 +259,7 @@ def well_posed(check: Checker) -> None:
         for coordinate, order in needed.items():
             if not periodic[coordinate]:
                 _count(check, f, own, coordinate, order)
+        _unused(check, f, own, needed)
         for order in range(own.time_order):
             if not any(i.field == name and i.time_order == order for i in model.initials):
                 what = name if order == 0 else f"{'d' + 't' * order}({f.of or name})"
@@ -270,6 +271,19 @@ def well_posed(check: Checker) -> None:
                     label=f"{'dt' if own.time_order == 1 else 'dtt'} of it is in line {own.span.line if own.span else '?'}",
                     help=f"initial {what if not f.of else what.replace(name, f.of)} = 0",
                 )
+
+
+def _unused(check: Checker, f: Field, own: Equation, needed: dict[str, int]) -> None:
+    """E0105 for conditions along a coordinate without a derivative, and initial values of a derivative that is solved for."""
+    shown = f.of or f.name
+    for condition in check.model.conditions:
+        if condition.field == f.name and not needed.get(condition.coordinate):
+            said = f"this condition has no effect: no derivative of `{shown}` along `{condition.coordinate}` occurs"
+            check.diagnostics.add("E0105", said, condition.span, label="nothing needs it")
+    for given in check.model.initials:
+        if given.field == f.name and own.time_order and given.time_order >= own.time_order:
+            said = f"this initial value has no effect: the equation of `{shown}` is of order {own.time_order} in time"
+            check.diagnostics.add("E0105", said, given.span, label="nothing needs it")
 
 
 def _count(check: Checker, f: Field, own: Equation, coordinate: str, order: int) -> None:

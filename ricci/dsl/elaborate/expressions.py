@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ricci.dsl import build, tree
 from ricci.dsl.elaborate.values import Axis, LayerValue, Loaded, Names, Procedure, Skip, Value, mapped, real, shape
 from ricci.dsl.index import Index
+from ricci.dsl.model import Unit
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
@@ -153,8 +154,25 @@ class Reader:
             lambda *ts: build.linear([(s, _arithmetic(t)) for (s, _, _), t in zip(signed, ts, strict=True)]),
             *[v.data for _, _, v in signed],
         )
-        first = signed[0][2]
-        return Value(data, unit, _union(v.order for _, _, v in signed), first.names, shown=first.shown)
+        return Value(data, unit, _union(v.order for _, _, v in signed), signed[0][2].names, shown=self._scale(signed))
+
+    def _scale(self, signed: list[tuple[int, tree.Expr, Value]]) -> Unit | None:
+        """The unit in which a sum is shown; temperatures in degC may be subtracted, and a difference added (E0404)."""
+        scales = [(sign, part, v.shown) for sign, part, v in signed if v.shown is not None and v.shown.offset]
+        if not scales:
+            return next((v.shown for _, _, v in signed if v.shown is not None), None)
+        total = sum(sign for sign, _, _ in scales)
+        if total not in (0, 1):
+            _, part, shown = scales[-1]
+            said = f"two temperatures in {shown.text} have a difference and no sum"
+            raise CheckFailed("E0404", said, part.span, label="a difference of temperatures is in [K]")
+        return scales[0][2] if total else Unit(Fraction(1), scales[0][2].powers, "K")
+
+    def _no_scale(self, value: Value, node: tree.Expr) -> None:
+        """E0404 for a temperature with an offset in a product or power."""
+        if value.shown is not None and value.shown.offset:
+            said = f"a temperature in {value.shown.text} has a zero that is not the absolute one: it stands in no product"
+            raise CheckFailed("E0404", said, node.span, label="write it in [K], or take a difference")
 
     def same_rank(self, a: Value, b: Value, span: Span) -> None:
         kinds = ("a scalar", "a vector", "a tensor")
@@ -187,6 +205,8 @@ class Reader:
         if sum(v.rank > 0 for _, _, v in values) > 1:
             raise CheckFailed("E0206", "a product of two vectors is `dot(a, b)` or `outer(a, b)`", node.span)
         self.same_sizes([(part, v) for _, part, v in values])
+        for _, part, v in values:
+            self._no_scale(v, part)
         unit = multiply(*(raised(v.unit, e) for e, _, v in values))
         scalars = [(e, v.term) for e, _, v in values if not v.rank]
         factors = [_arithmetic(t) if e > 0 else build.apply("recip", _arithmetic(t)) for e, t in scalars]
@@ -197,7 +217,8 @@ class Reader:
             data = mapped(lambda t: build.sum_over(build.mul(t, *factors), bound), vector[2].data)
             return Value(data, unit, names=vector[2].names)
         order = tuple(a for a in _union(v.order for _, _, v in values) if a not in bound)
-        return Value(build.sum_over(build.mul(*factors), bound), unit, order, shown=values[0][2].shown)
+        shown = next((v.shown for _, _, v in values if v.shown is not None and v.shown.powers == unit), None)
+        return Value(build.sum_over(build.mul(*factors), bound), unit, order, shown=shown)
 
     def _summed(self, node: tree.Product, name: str) -> None:
         """A sum that is not written is over a `dim` (E0204), and has one reading (E0211)."""
@@ -231,6 +252,7 @@ class Reader:
         base = self.scalar(node.base, free)
         exponent = self.scalar(node.exponent, free)
         self.same_unit(NUMBER, exponent.unit, node.exponent.span, "an exponent is a number")
+        self._no_scale(base, node.base)
         constant = value_of(exponent.term)
         if base.unit and not isinstance(constant, int | Fraction):
             said = f"`{node.base.span.text}` has the unit {self.check.units.words(base.unit)}: its exponent must be a fixed number"

@@ -9,6 +9,7 @@ from typing import Any
 from ricci.dsl import build, tree
 from ricci.dsl.elaborate.checker import KINDS, Checker
 from ricci.dsl.elaborate.expressions import Reader
+from ricci.dsl.elaborate.recurrence import is_recurrence
 from ricci.dsl.elaborate.values import LayerValue, Names, Value
 from ricci.dsl.model import Call, Layer, Weight
 from ricci.dsl.term import Function, Term, substitute, walk
@@ -86,7 +87,7 @@ def _assign(check: Checker, reader: Reader, statement: tree.Assign | tree.Let, s
     target = statement.target
     axes = check.indices(target.items)
     order = tuple(a.name for a in axes)
-    if any(isinstance(n, tree.Index) and isinstance(n.base, tree.Name) and n.base.id == target.name.id for n in tree.walk(statement.value)):
+    if is_recurrence(statement):
         check.cannot(f"the recurrence of `{target.name.id}` over an index", statement.span)
         placeholder = build.symbol(f"{target.name.id}:recurrence", Type(Kind.REAL, {a.name: a.size for a in axes}))
         scope.declare(target.name, "value", lambda: Value(placeholder, NUMBER, order), check.diagnostics)

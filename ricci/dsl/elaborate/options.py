@@ -15,6 +15,7 @@ from ricci.errors import CheckFailed
 
 KNOWN = ("grid", "until", "tol", "space", "time", "method", "linear", "dtype", "batch", "epochs", "sweeps", "adjoint", "output", "seed")
 LATER = {"method", "linear", "batch", "epochs", "sweeps", "adjoint", "seed", "output"}
+SPACES = {"fd": ("order",)}  # discretizations in space and what they take
 UNBUILT = {
     "fourier": "the spectral space `fourier`",
     "chebyshev": "the spectral space `chebyshev`",
@@ -90,6 +91,12 @@ def _value(check: Checker, node: tree.Expr, option: str) -> Any:
         if name in UNBUILT:
             check.cannot(UNBUILT[name], node.span)
             return None
+        _known(option, name, node.function)
+        for k in node.keywords:
+            if option == "space" and k.name.id not in SPACES[name]:
+                guess = nearest(k.name.id, list(SPACES[name]))
+                label = f"did you mean `{guess}`?" if guess else f"it takes {', '.join(SPACES[name])}"
+                raise CheckFailed("E0104", f"`{name}` does not take `{k.name.id}`", k.name.span, label=label)
         arguments = tuple(reader.scalar(a).term for a in node.positional)
         keywords = []
         for k in node.keywords:
@@ -102,6 +109,7 @@ def _value(check: Checker, node: tree.Expr, option: str) -> Any:
         if node.id in UNBUILT:
             check.cannot(UNBUILT[node.id], node.span)
             return None
+        _known(option, node.id, node)
         return Call(node.id, (), (), node.span)
     value = reader.scalar(node)
     if option == "until":
@@ -109,3 +117,11 @@ def _value(check: Checker, node: tree.Expr, option: str) -> Any:
     elif option in ("grid", "tol"):
         reader.same_unit((), value.unit, node.span, f"`{option}` is a number")
     return value.term
+
+
+def _known(option: str, name: str, node: tree.Expr) -> None:
+    """E0104 for a discretization in space that does not exist."""
+    if option == "space" and name not in SPACES:
+        guess = nearest(name, [*SPACES, *UNBUILT])
+        label = f"did you mean `{guess}`?" if guess else f"there is {', '.join(SPACES)}"
+        raise CheckFailed("E0104", f"there is no discretization `{name}`", node.span, label=label)
