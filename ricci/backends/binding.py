@@ -54,6 +54,10 @@ def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: s
 
 def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Binding:
     """Bind arrays held in memory (axes in declared order) by argument name, the rest as `bind` does without files."""
+    known = {name for a in program.arguments for name in (a.name, a.name.rpartition(".")[2])}
+    extra = sorted(set(arrays) - known)
+    if extra:
+        raise CannotRun("E0807", f"`{extra[0]}` is no argument of this model", notes=("it has " + ", ".join(sorted(known)),))
     binding = Binding(sizes=dict(program.sizes))
     pending = []
     for argument in program.arguments:
@@ -125,6 +129,9 @@ def _learn(argument: Argument, axis: str, size: Any, extent: int, shape: tuple[i
     """Compare an extent with the declared size; an open dim takes it."""
     open_dims = [d for d in size.dims if d.name not in binding.sizes]
     if len(open_dims) == 1 and str(size) == open_dims[0].name:
+        if extent < open_dims[0].lower:
+            needed = f"the scheme needs {open_dims[0].lower}"
+            raise CannotRun("E0506", f"`{argument.name}` gives {extent} points along `{axis}`: {needed}")
         binding.sizes[open_dims[0].name] = extent
         return
     if open_dims:
@@ -176,7 +183,10 @@ def _default(argument: Argument, binding: Binding, seed: int) -> None:
 
 
 def draw(argument: Argument, sizes: Mapping[str, int], seed: int) -> Array:
-    """Normal numbers with variance 1/fan_in; fan_in = product of all extents but the first declared. Same for a name and a seed everywhere."""
+    """Normal numbers with variance 1/fan_in, fan_in = product of all extents but the first declared.
+
+    The same for a name and a seed everywhere.
+    """
     order = argument.order or tuple(argument.symbol.axes)
     shape = [argument.symbol.axes[a].evaluate(dict(sizes)) for a in order]
     digest = np.frombuffer(argument.symbol.digest[:8], np.uint32)

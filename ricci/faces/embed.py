@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from ricci.errors import RicciError, Source
 from ricci.faces.expression import Expression, as_expression, call
 
 __all__ = ["Expression", "Model", "RicciError", "Solution", "dims", "layer", "model", "out", "pi", "simplify", "weight"]
+
+USUAL_DERIVATIVE = re.compile(r"d[txyzr]{1,8}")  # along coordinates of other names: d(u, theta, 2)
 
 pi = Expression("pi")
 im = Expression("im")
@@ -216,10 +219,6 @@ def dims(names: str | Sequence[str], **sizes: int) -> tuple[Expression, ...]:
     return tuple(Dim(n) for n in [*listed, *sizes])
 
 
-class _Weight(Expression):
-    """A weight before it has a name: the name is the Python variable's, found when the layer is traced."""
-
-
 _TRACE: list[_LayerTrace] = []
 
 
@@ -229,12 +228,12 @@ class _LayerTrace:
         self.assignments: list[str] = []
 
 
-def weight(*indices: Any, **structures: Any) -> Expression:
-    """`W = weight(h, d, btt=dict(cores=2, rank=2))` inside a layer."""
+def weight(*indices: Any, name: str = "", **structures: Any) -> Expression:
+    """`weight(h, d, btt=dict(cores=2, rank=2))` inside a layer; without a name the weights are W1, W2, ... in their order."""
     if not _TRACE:
         raise TypeError("weight(...) stands inside a function decorated with @ricci.layer")
     trace = _TRACE[-1]
-    name = f"W{len(trace.weights) + 1}"
+    name = name or f"W{len(trace.weights) + 1}"
     notes = "".join(f" @{k}({_arguments(v)})" for k, v in structures.items())
     trace.weights.append(f"weight {name}[{', '.join(str(i) for i in indices)}]{notes}")
     return Expression(name)
@@ -296,8 +295,6 @@ def layer(out: str, **inputs: str) -> Callable[[Callable[..., Any]], Layer]:
 
 
 def _layer_text(name: str, names: Sequence[str], inputs: Mapping[str, str], result: Sequence[str], trace: _LayerTrace) -> str:
-    import re
-
     used = " ".join(trace.assignments)
     signature = []
     for n in names:
@@ -325,8 +322,8 @@ def __getattr__(name: str) -> Any:
     """Operators of the language by their names."""
     if name.startswith("_"):
         raise AttributeError(name)
-    from ricci.dsl.elaborate.calls import DERIVATIVE, operator_names
+    from ricci.dsl.elaborate.calls import operator_names
 
-    if name in operator_names() or DERIVATIVE.match(name):
+    if name in operator_names() or USUAL_DERIVATIVE.fullmatch(name):
         return Operator(name)
     raise AttributeError(f"module 'ricci' has no attribute {name!r}")

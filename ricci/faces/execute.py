@@ -52,7 +52,7 @@ def execute(
     listen: Callable[[Progress], None] | None = None,
     without: int | None = None,
 ) -> Outcome:
-    """Run the model of `source`. `out` is the folder of its files, `write=False` writes none, `without` takes the equation on that line out."""
+    """Run the model of `source`. `out` is the folder of its files, `write=False` writes none; `without`: the line of an equation to leave out."""
     watch = Stopwatch()
     with watch.stage("check"):
         file = driver.parse(source, settings)
