@@ -38,8 +38,9 @@ def invoke(typing: Any, address: Any, result: Any, *arguments: Any) -> Any:
 
     A driver that calls kernels so does not contain them: nothing is optimized twice.
     """
-    given = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], types.BaseTuple) else types.Tuple(arguments)
-    wanted = [types.unliteral(t) for t in given]
+    any_types: Any = types
+    given = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], any_types.BaseTuple) else any_types.Tuple(arguments)
+    wanted = [any_types.unliteral(t) for t in given]
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         values = cgutils.unpack_tuple(builder, args[2], len(wanted))

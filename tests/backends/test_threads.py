@@ -1,0 +1,72 @@
+"""Teams of threads: failures are seen, Ctrl-C stops compiled loops, pinning does not outlive a call."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from ricci.backends.threads import available_cores, run_team
+
+HERE = Path(__file__).parent
+
+
+def test_every_member_runs_once():
+    seen = []
+    run_team(lambda word, me, threads, gate: seen.append((word, me, threads)), ("go",), 3, False)
+    assert sorted(seen) == [("go", 0, 3), ("go", 1, 3), ("go", 2, 3)]
+
+
+def test_a_failure_reaches_the_caller():
+    def work(me, threads, gate):
+        if me == 1:
+            raise ValueError("here")
+
+    with pytest.raises(ValueError, match="here"):
+        run_team(work, (), 2, False)
+
+
+def test_the_calling_thread_keeps_its_cores():
+    before = available_cores()
+    run_team(lambda me, threads, gate: None, (), 2, True)
+    assert available_cores() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "kill") or sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_interrupt(threads):
+    """Ctrl-C during an endless compiled loop raises KeyboardInterrupt."""
+    program = textwrap.dedent(
+        f"""
+        import sys
+        sys.path[:0] = {[str(HERE.parents[1]), str(HERE)]!r}
+        import numpy as np
+        from running import laplacian, symbol
+        from ricci.backends.numba_cpu import compile_function
+        from ricci.dsl import build
+        from ricci.dsl.term import Function
+        u = symbol("u", x="x", y="y")
+        body = Function("b", (u,), (("u", build.add(u, laplacian(u))),))
+        endless = Function("c", (u,), (("on", build.apply("lt", build.reduce("min", build.mul(u, u), ["x", "y"]), build.const(1))),))
+        loop = build.iterate(body, endless, [u])
+        executable = compile_function(Function("endless", (u,), (("u", build.proj(loop, 0)),)), use_cache=False)
+        executable.serial_points = 0
+        print("running", flush=True)
+        try:
+            executable({{"u": np.zeros((200, 300))}}, {{"x": 200, "y": 300}}, {threads})
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert out == "stopped\n"
+    assert process.returncode == 0

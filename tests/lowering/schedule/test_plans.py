@@ -1,0 +1,99 @@
+"""What a plan looks like: fusion, storage, memory."""
+
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "backends"))
+
+from running import laplacian, shifted, symbol
+from test_loops import adaptive_heun
+
+from ricci.backends.numba_cpu import compile_function
+from ricci.dsl import build
+from ricci.dsl.term import Function
+from ricci.dsl.types import Kind
+from ricci.lowering.schedule import schedule
+from ricci.lowering.schedule.plan import Launch, Place, steps_of
+from ricci.lowering.schedule.storage import SLACK, layout
+
+
+def nests(function):
+    return [s.nest for s in steps_of(schedule(function).steps) if isinstance(s, Launch)]
+
+
+def test_pointwise_terms_share_one_loop():
+    u, v = symbol("u", x="x", y="y"), symbol("v", x="x", y="y")
+    w = build.mul(u, build.apply("exp", v))
+    total = build.sum_over(build.mul(w, w), ["x", "y"])
+    function = Function(
+        "f", (u, v), (("w", w), ("sin", build.apply("sin", w)), ("total", total), ("largest", build.reduce("max", w, ["x", "y"])))
+    )
+    (nest,) = nests(function)
+    (one,) = nest.passes
+    assert sorted(m.how for m in one.members) == ["store", "store", "total", "total"]
+
+
+def test_cheap_terms_are_computed_again_and_dear_ones_stored():
+    """A difference of a field is inlined at two points, the nonlinear chemical potential at five is not."""
+    u = symbol("u", x="x", y="y")
+    flux = build.sub(shifted(u, "x", 1), u)
+    cheap = Function("cheap", (u,), (("r", build.sub(flux, shifted(flux, "x", -1))),))
+    assert len([m for n in nests(cheap) for p in n.passes for m in p.members if m.term.op != "reindex"]) == 1
+    potential = build.linear([(1, build.power(u, 3)), (-1, u), (Fraction(-1, 10), laplacian(u))])
+    members = [m.term for n in nests(Function("dear", (u,), (("r", laplacian(potential)),))) for p in n.passes for m in p.members]
+    assert potential in members
+
+
+def test_rows_never_start_at_multiples_of_a_kilobyte():
+    for n in (32, 64, 120, 128, 504, 512, 1000, 1024, 4096):
+        for before, after in ((0, 0), (1, 1), (3, 4)):
+            rows = layout((10, n), (0, before), (0, after), 8)
+            assert rows.strides[0] * 8 % 1024 != 0
+            assert rows.strides[0] % 8 == rows.origin % 8 == 0
+            assert before <= rows.origin
+            assert rows.strides[0] >= before + n + after
+
+
+def test_short_rows_are_dense():
+    assert layout((1000, 3), (0, 0), (0, 0), 8).strides == (3, 1)
+
+
+def test_memory_is_shared_by_what_never_lives_together():
+    """A chain of stored terms needs two temporary arrays at a time, not ten."""
+    u = symbol("u", x="x")
+    chain = u
+    for _ in range(10):
+        chain = build.apply(
+            "tanh", build.linear([(1, shifted(chain, "x", 1)), (2, shifted(chain, "x", -1)), (1, build.apply("exp", chain))])
+        )
+    executable = compile_function(Function("chain", (u,), (("r", chain),)), use_cache=False)
+    n = 1_000_000
+    arrays = (executable.storage({"x": n}).lengths[Kind.REAL] - SLACK) / n
+    assert len([s for s in executable.plan.slots if s.role == "temporary"]) >= 10
+    assert arrays < 4.1
+
+
+def test_planned_bytes():
+    """The state twice, the derivatives once: what the adaptive loop needs, and its results."""
+    executable = compile_function(adaptive_heun(), use_cache=False)
+    n, m = 300, 500
+    planned = executable.planned_bytes({"x": n, "y": m}) / (8 * n * m)
+    stored = sum(executable.storage({"x": n, "y": m}).lengths.values()) / (n * m)
+    assert 6 < stored < 12
+    assert planned == pytest.approx(stored + 2, rel=0.05)
+
+
+def test_show():
+    text = schedule(adaptive_heun()).show()
+    for part in ("while:", "swap u, u_next if", "in vectors", "(+1 before, +1 after)", "shared by threads", "result u: u[x, y]"):
+        assert part in text
+
+
+def test_results_that_are_arguments():
+    u, s = symbol("u", x="x"), symbol("s")
+    plan = schedule(Function("same", (u, s), (("u", u), ("s", s), ("two", build.const(2)), ("row", build.slice_at(u, "x", 0)))))
+    assert isinstance(plan.results["u"], Place)
+    assert not nests(Function("same", (u,), (("u", u),)))
