@@ -99,7 +99,7 @@ def _from_file(
         keys = dict(load.keys)
         key = keys.get("key")
         arrays = reader.arrays(load.path, load.span)
-        wanted = key if isinstance(key, str) else short if short in arrays else None
+        wanted: str | None = key if isinstance(key, str) else short if short in arrays else None
         return reader.array(load.path, wanted, load.span)
     return None
 

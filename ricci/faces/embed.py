@@ -274,6 +274,8 @@ class Layer:
     def __call__(self, *arrays: Any, weights: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
         from ricci.faces.execute import call_layer
 
+        if len(arrays) != len(self.inputs):
+            raise TypeError(f"`{self.name}` takes {len(self.inputs)} arrays ({', '.join(self.inputs)}), {len(arrays)} given")
         return call_layer(Source(f"<{self.name}>", self.text), self.name, dict(zip(self.inputs, arrays, strict=True)), weights, seed)
 
 

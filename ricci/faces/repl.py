@@ -180,9 +180,8 @@ def words() -> list[str]:
     from ricci.dsl.elaborate.calls import operator_names
     from ricci.dsl.lexer import statement_keywords
 
-    return sorted(
-        {*statement_keywords(), *operator_names(), "run", "explain", ":help", ":list", ":undo", ":show", ":source", ":load", ":save", ":clear", ":quit"}
-    )
+    commands = (":help", ":list", ":undo", ":show", ":source", ":load", ":save", ":clear", ":quit")
+    return sorted({*statement_keywords(), *operator_names(), "run", "explain", *commands})
 
 
 def repl(output: TextIO | None = None) -> int:
@@ -218,10 +217,18 @@ def _reader() -> Callable[[str], str]:
         return input
     try:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.completion import WordCompleter
         from prompt_toolkit.history import InMemoryHistory
     except ImportError:
         return input
-    prompt: Any = PromptSession(completer=WordCompleter(words(), WORD=False), history=InMemoryHistory(), complete_while_typing=False)
+    prompt: Any = PromptSession(completer=completer(), history=InMemoryHistory(), complete_while_typing=False)
     ask: Callable[[str], str] = prompt.prompt
     return ask
+
+
+def completer() -> Any:
+    """Completes the name or command before the cursor."""
+    import re
+
+    from prompt_toolkit.completion import WordCompleter
+
+    return WordCompleter(words(), pattern=re.compile(r"\w+:?"))  # matched backwards from the cursor

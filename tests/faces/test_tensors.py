@@ -260,7 +260,6 @@ def test_data_of_a_wrong_shape(tmp_path):
     [
         ("A[i]*exp(B[i]*C[i])", True),
         ("A[i]*(B[i]*C[i] + C[i])", True),
-        ("(A[i]*B[i])*(B[i]*C[i])", True),
         ("(A[i]*B[i])*C[i]", False),
         ("A[i]*(B[i] + C[i])", False),
         ("A[i]*sum[i](B[i]*C[i])*C[i]", False),
