@@ -67,13 +67,17 @@ def reread(line: Line, values: Term, axis: str, index: Index, target: Along) -> 
     return build.reindex(values, {**rest, **target.axes(line)}, {axis: index}, fill=0)
 
 
-def extend(line: Line, values: Term, own: Along, edges: Mapping[str, Edge | None], count: int, need: Need) -> tuple[Term, Along]:
-    """The extended field on axis `x:eR` (R = `count` ghosts a side) from values on nodes own.skip .. N-1-own.skip.
+def extend(
+    line: Line, values: Term, own: Along, edges: Mapping[str, Edge | None], reach: tuple[int, int], need: Need
+) -> tuple[Term, Along, int]:
+    """The extended field on axis `x:eR` (R ghosts a side, of which `reach` are read) from values on nodes own.skip .. N-1-own.skip.
 
     A node that `own` lacks is a Dirichlet node: its value is the first datum of the edge. An edge that is None is not read.
+    Result: the term, where it stands, and R.
     """
+    count = max(reach)
     if not count and own.skip == (0, 0):
-        return values, own
+        return values, own, 0
     need(line.name, sum(own.skip) + 1)  # a state has a node
     axis = f"{line.name}:e{count}"
     size = line.nodes + 2 * count
@@ -85,13 +89,13 @@ def extend(line: Line, values: Term, own: Along, edges: Mapping[str, Edge | None
         if own.skip[k]:
             at = Size.of(count) if k == 0 else line.nodes - 1 + count
             parts.append(build.place(edge.data[0], axis, at, size))
-        for ghost in ghosts(edge.closure, edge.kind, count):
+        for ghost in ghosts(edge.closure, edge.kind, reach[k]):
             distance = int(ghost.distance)
             at = Size.of(count - distance) if k == 0 else line.nodes - 1 + count + distance
             need(line.name, ghost.first + len(ghost.nodal) + own.skip[1 - k])
             value = ghost_value(line, values, own, k, ghost, edge)
             parts.append(build.place(value, axis, at, size))
-    return build.add(*parts), Along("nodes", axis)
+    return build.add(*parts), Along("nodes", axis), count
 
 
 def reread_into(values: Term, axis: str, wide: str, size: Size, shift: int) -> Term:
@@ -133,8 +137,7 @@ def derivative_along(
     else:
         touched = {"lo": below > 0 or own.skip[0] > target_first(read, target), "hi": above > 0 or own.skip[1] > target_last(read, target)}
         edges = {side: edge_of(side) if touched[side] else None for side in SIDES}
-        count = max(below, above)
-        extended, full = extend(line, values, own, edges, count, need)
+        extended, full, count = extend(line, values, own, edges, (below, above), need)
         result = apply(line, extended, full, read, target, count)
     return build.mul(scale, result) if scale is not None else result
 

@@ -37,7 +37,7 @@ class Problem:
             self.axes[name] = Size.of(Dim(name))
         self.model.domains["D"] = Domain("D", tuple(made))
         self.model.dims.update({name: Dim(name) for name in self.axes})
-        grid = tuple((name, build.const(n)) for name, n in (sizes or {}).items())
+        grid = tuple((name, build.const(n)) for name, n in (sizes or dict.fromkeys(self.axes, 64)).items())
         space = Call("fd", (), (("order", build.const(order)),))
         self.model.solves.append(
             Solve("", "", (Option("grid", (), grid), Option("space", (space,)), Option("until", (), (("t", number(1)),))))
