@@ -1,0 +1,243 @@
+"""Boundary and initial conditions: read, and counted by name against what the equations need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ricci.dsl import build, tree
+from ricci.dsl.check import indices
+from ricci.dsl.check.context import Context, Side, error
+from ricci.dsl.check.declarations import Declarer
+from ricci.dsl.check.definitions import refuse_lone
+from ricci.dsl.check.equations import present, real, short_name, two_sides
+from ricci.dsl.check.expressions import demand_unit, describe, entity_of, numeric, rank_word, scalar_of, short, value_of
+from ricci.dsl.check.scope import Declaration, Scope
+from ricci.dsl.check.values import Loaded, Value, leaves, paths, shape
+from ricci.dsl.model import Condition, Event, Field, Initial
+from ricci.dsl.spelling import nearest
+from ricci.dsl.term import Term
+from ricci.dsl.types import Kind
+from ricci.dsl.units import over, raised
+
+FLIPPED = {">": 1, ">=": 1, "<": -1, "<=": -1}
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A condition with the place in the text where its side is named."""
+
+    condition: Condition
+    side: tree.Node
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# sides
+
+
+def sides_of(dotted: tree.Dotted, declarer: Declarer) -> list[Side]:
+    """The ends of coordinates that a name stands for; a named surface has no coordinate. E0104 for an unknown one."""
+    names = [n.id for n in dotted.names]
+    model = declarer.model
+    coordinates = {c.name: c for d in model.domains.values() for c in d.coordinates}
+    holes = [h for found in declarer.checker.holes.values() for h in found]
+    if len(names) == 2 and names[0] in coordinates and names[1] in ("lo", "hi"):
+        return [Side(names[0], names[1])]
+    if len(names) == 1 and names[0] in declarer.side_groups:
+        _, members = declarer.side_groups[names[0]]
+        return [side for member in members for side in sides_of(member, declarer)]
+    if len(names) == 1 and names[0] in holes:
+        return [Side("", names[0])]
+    known = [f"{c}.{e}" for c, found in coordinates.items() if not found.periodic for e in ("lo", "hi")] + [*declarer.side_groups, *holes]
+    guess = nearest(dotted.text, known)
+    label = f"did you mean `{guess}`?" if guess else f"sides are {', '.join(known) or 'none'}"
+    raise error("E0104", f"there is no side `{dotted.text}`", dotted, label=label)
+
+
+def field_named(dotted: tree.Dotted, declarer: Declarer) -> Value:
+    """The field (or component) that a condition is about."""
+    context = declarer.context()
+    declaration = context.scope.find(dotted.names[0].id)
+    if declaration is None or declaration.word != "field":
+        guess = nearest(dotted.names[0].id, [d.name for d in context.scope.all() if d.word == "field"])
+        what = f"`{dotted.text}` is a {declaration.word}, a condition is about a field" if declaration else f"there is no field `{dotted.text}`"
+        raise error("E0101" if declaration is None else "E0203", what, dotted, label=f"did you mean `{guess}`?" if guess else "")
+    node: tree.Expr = dotted.names[0]
+    for name in dotted.names[1:]:
+        node = tree.Attr(node, name, span=dotted.span)
+    return value_of(node, context)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# boundary
+
+
+def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer) -> list[Placed]:
+    """One condition for each field, side and component."""
+    sides = [(side, dotted) for dotted in statement.sides for side in sides_of(dotted, declarer)]
+    fields = [field_named(d, declarer) for d in statement.fields]
+    count = len(statement.equations)
+    if count not in (1, len(fields)):
+        raise error("E0302" if count > len(fields) else "E0301", f"{len(fields)} fields and {count} equations", statement.equations[-1], label="one for each field, or one for all of them")
+    out = []
+    for k, (value, dotted) in enumerate(zip(fields, statement.fields, strict=True)):
+        equality = statement.equations[k if count > 1 else 0]
+        for side, named in sides:
+            _side_exists(side, named, dotted, value, declarer)
+            context = replace(declarer.context(statement), side=side)
+            if count == 1 and k > 0:
+                context = replace(context, scope=_renamed(statement.fields[0], dotted, declarer))
+            out += _read_condition(statement, equality, dotted, value, side, named, rank, context)
+    return out
+
+
+def _side_exists(side: Side, named: tree.Node, dotted: tree.Dotted, value: Value, declarer: Declarer) -> None:
+    """E0105 for a side of a periodic coordinate, or of one that the field has not."""
+    if not side.coordinate:
+        return
+    c = next(c for d in declarer.model.domains.values() for c in d.coordinates if c.name == side.coordinate)
+    if c.periodic:
+        where = f" (line {c.span.line})" if c.span else ""
+        raise error("E0105", f"`{side.coordinate}` is periodic and has no sides", named, label=f"no condition belongs here{where}")
+    if side.coordinate not in value.axes:
+        raise error("E0105", f"`{dotted.text}` does not vary along `{side.coordinate}`", named, label="no condition belongs here")
+
+
+def _renamed(first: tree.Dotted, other: tree.Dotted, declarer: Declarer) -> Scope:
+    """The first field's name stands for the other field."""
+    scope = Scope(declarer.scope)
+    found = declarer.scope.find(other.names[0].id)
+    assert found is not None
+    scope.declarations[first.names[0].id] = Declaration(first.names[0].id, "field", found.span, found.resolve, found.report)
+    return scope
+
+
+def _read_condition(
+    statement: tree.Boundary,
+    equality: tree.Equality,
+    dotted: tree.Dotted,
+    value: Value,
+    side: Side,
+    named: tree.Node,
+    rank: int,
+    context: Context,
+) -> list[Placed]:
+    nodes = (equality.left, equality.right)
+    family: set[str] = set()
+    for node in nodes:
+        indices.plan(node, replace(context, sums={}), lambda index, where: family.add(index), coordinates=False)
+    inner = replace(context, free=frozenset(family))
+    for node in nodes:
+        indices.plan(node, inner, refuse_lone, coordinates=False)
+    left, right = (numeric(value_of(node, inner), node) for node in nodes)
+    pairs = two_sides(left, right, statement, nodes, inner, "this condition")
+    checker = context.checker
+    fields = checker.model.fields
+    own = [name for name, f in fields.items() if f.symbol in leaves(value.data)]
+    text = " ".join(statement.span.text.split())
+    out = []
+    for path, residual in pairs:
+        target = _target(path, residual, own, fields, dotted, equality)
+        if target not in present(residual, fields):
+            raise error("E0105", f"this condition says nothing about `{dotted.text}`", equality, label=f"`{target}` does not occur in it")
+        condition = Condition(target, side.coordinate, side.end, residual, text, rank, statement.span)
+        out.append(Placed(condition, named))
+        checker.spans.setdefault(residual, set()).add(statement.span)
+        if not side.coordinate:
+            checker.lacking(f"a condition on the surface `{side.end}`", statement.span)
+    return out
+
+
+def _target(path: tuple[str, ...], residual: Term, own: Sequence[str], fields: Mapping[str, Field], dotted: tree.Dotted, equality: tree.Equality) -> str:
+    """Which component a condition is about; a scalar condition of a vector must name one component only."""
+    full = ".".join((dotted.text, *path))
+    if full in own:
+        return full
+    named = [n for n in own if n in present(residual, fields)]
+    if len(named) == 1:
+        return named[0]
+    if not named:
+        raise error("E0105", f"this condition says nothing about `{dotted.text}`", equality, label=f"`{dotted.text}` does not occur in it")
+    raise error("E0206", f"one condition for {len(named)} components of `{dotted.text}`", equality, label="write one for each, as in u = (0, 0)")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# initial values and events
+
+
+def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Initial, tree.Node]]:
+    """`initial u = ...`, `initial dt(u) = ...`, of a vector one for each component."""
+    target = statement.target
+    context = declarer.context(statement)
+    name, order = target.name, 0
+    if target.arguments:
+        inner = target.arguments[0]
+        if name.id.lstrip("d").strip("t") or not isinstance(inner, tree.Name) or len(target.arguments) > 1:
+            raise error("E0203", f"`{short(target)}` has no initial value", target, label="a field or its time derivative, as in dt(u)")
+        name, order = inner, name.id.count("t")
+    field = field_named(tree.Dotted((name,), span=name.span), declarer)
+    family = set(declarer.indices_of(target.items, context)) if target.items else set(field.order[: field.family] if field.order else ())
+    draws = tuple((n, field.axes[n]) for n in (field.order or tuple(field.axes)))
+    inner_context = replace(context, free=frozenset(family), draws=draws)
+    indices.plan(statement.value, inner_context, refuse_lone, coordinates=False)
+    own = [n for n, f in context.checker.model.fields.items() if f.symbol in leaves(field.data)]
+    text = " ".join(statement.span.text.split())
+    entity = entity_of(statement.value, inner_context)
+    if isinstance(entity, Loaded):
+        return [(Initial(n, order, entity.load, text, statement.span), name) for n in own]
+    value = value_of(statement.value, inner_context) if not isinstance(entity, Value) else entity
+    value = numeric(value, statement.value)
+    unit = over(field.unit, raised(context.checker.time_unit, order))
+    demand_unit(value, unit, statement.value, context, f"`{short(target)}`")
+    if shape(value.data) != shape(field.data):
+        mine, other = (f"a {rank_word(v.rank)}" if v.rank < 2 or value.rank != field.rank else "another size" for v in (value, field))
+        raise error("E0206", f"`{name.id}` is {other}, its initial value {mine}", statement.value, label="(0, 0) is the zero of a vector in 2-D" if field.rank else "")
+    extra = [a for a in value.axes if a not in field.axes]
+    if extra:
+        raise error("E0202", f"the initial value varies along `{extra[0]}`, `{name.id}` does not", statement.value)
+    out = []
+    known = dict(paths(field.data, field.labels))
+    for path, term in paths(value.data, field.labels):
+        symbol = known[path]
+        component = next(n for n in own if context.checker.model.fields[n].symbol is symbol)
+        out.append((Initial(component, order, real(term), text, statement.span), name))
+    return out
+
+
+def read_event(statement: tree.Event, declarer: Declarer) -> Event:
+    """`event when a > b: u = value`: the margin is what changes its sign."""
+    context = declarer.context(statement)
+    condition = statement.condition
+    if isinstance(condition, tree.Logic) or isinstance(condition, tree.Unary):
+        context.checker.lacking("an event with more than one comparison", statement.span)
+        compared = next((n for n in tree.walk(condition) if isinstance(n, tree.Compare)), None)
+        condition = compared if compared is not None else condition
+    if not isinstance(condition, tree.Compare) or len(condition.operators) != 1 or condition.operators[0] not in FLIPPED:
+        raise error("E0203", "an event happens when a comparison becomes true", statement.condition, label="as in t > 30 or u < 0.1")
+    truth_value = scalar_of(condition, context).term
+    a, b = (scalar_of(o, context) for o in condition.operands)
+    sign = FLIPPED[condition.operators[0]]
+    margin = real(build.linear([(sign, a.term), (-sign, b.term)]))
+    if margin.axes:
+        axis = next(iter(margin.axes))
+        raise error("E0206", "an event happens at one instant", condition, label=f"this varies along `{axis}`: write max(...) or any(...)")
+    target = statement.target
+    if target.arguments:
+        raise error("E0203", f"`{short(target)}` cannot be set", target, label="an event sets a field")
+    field = field_named(tree.Dotted((target.name,), span=target.name.span), declarer)
+    family = set(declarer.indices_of(target.items, context)) if target.items else set(field.order[: field.family] if field.order else ())
+    inner = replace(context, free=frozenset(family))
+    indices.plan(statement.value, inner, refuse_lone, coordinates=False)
+    value = numeric(value_of(statement.value, inner), statement.value)
+    demand_unit(value, field.unit, statement.value, context, f"`{target.name.id}`")
+    if shape(value.data) != shape(field.data):
+        raise error("E0206", f"`{target.name.id}` is a {rank_word(field.rank)}, its new value a {rank_word(value.rank)}", statement.value)
+    extra = [a for a in value.axes if a not in field.axes]
+    if extra:
+        raise error("E0202", f"the new value varies along `{extra[0]}`, `{target.name.id}` does not", statement.value)
+    names = {f.symbol: n for n, f in context.checker.model.fields.items()}
+    assignments = tuple((names[s], real(t)) for s, t in zip(leaves(field.data), leaves(value.data), strict=True))
+    return Event(truth_value, margin, assignments, " ".join(statement.span.text.split()), statement.span)
+
+
+__all__ = ["Kind", "Placed", "describe", "read_boundary", "read_event", "read_initial", "short_name", "sides_of"]

@@ -1,0 +1,596 @@
+"""Declarations: the names of a block, and what each stands for, made on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ricci.dsl import build, model, tree
+from ricci.dsl.check import indices, modules
+from ricci.dsl.check.calculus import derivative_rule
+from ricci.dsl.check.context import Checker, Context, error, lookup_axis
+from ricci.dsl.check.definitions import defined_tensor, refuse_lone
+from ricci.dsl.check.expressions import demand_unit, describe, entity_of, infinity, numeric, scalar_of, short, value_of
+from ricci.dsl.check.scope import PREDEFINED, Declaration, Scope
+from ricci.dsl.check.values import Axis, Loaded, Namespace, Network, Procedure, Recipe, Value, paths
+from ricci.dsl.model import Coordinate, Domain, Field, Load, Param, Quantity, Unit, Weight
+from ricci.dsl.ops.const import value_of as constant_of
+from ricci.dsl.spelling import nearest
+from ricci.dsl.term import Term, walk
+from ricci.dsl.types import Dim, Kind, Size, Type
+from ricci.dsl.units import NUMBER
+from ricci.errors import Span
+
+KINDS = {"real": Kind.REAL, "complex": Kind.COMPLEX, "int": Kind.INT, "bool": Kind.BOOL}
+RANKS = {"vector": 1, "tensor": 2, "sym": 2}
+STRUCTURES = ("lowrank", "kron", "tucker", "tt", "btt", "monarch", "sparse")
+Make = Callable[[], Any]
+
+
+class Declarer:
+    """Enters the declarations of one block into its scope."""
+
+    def __init__(self, checker: Checker, scope: Scope) -> None:
+        self.checker = checker
+        self.scope = scope
+        self.model = checker.model
+        self.side_groups: dict[str, tuple[tree.SideDeclaration, tuple[tree.Dotted, ...]]] = {}
+
+    def context(self, statement: tree.Node | None = None) -> Context:
+        return Context(self.checker, self.scope, statement=statement.span if statement is not None else None)
+
+    # names
+
+    def enter(self, name: tree.Name, word: str, make: Make) -> None:
+        """Declare a name; E0102 and E0103 where it is taken."""
+        span = name.span
+        before = self.scope.here(name.id)
+        if before is not None:
+            where = f" (line {before.span.line})" if before.span else ""
+            if before.word == "predefined":
+                raise error("E0103", f"`{name.id}` is predefined", span, label="take another name")
+            if before.word == "coordinate" or word == "coordinate":
+                raise error("E0103", f"`{name.id}` is a coordinate{where}" if before.word == "coordinate" else f"`{name.id}` is a {before.word}{where} and a coordinate", span, label="take another name")
+            raise error("E0102", f"`{name.id}` is declared twice", span, label=f"a {before.word} before{where}")
+        if name.id in PREDEFINED:
+            raise error("E0103", f"`{name.id}` is predefined", span, label="take another name")
+        outer = self.scope.find(name.id)
+        if outer is not None and outer.word == "coordinate":
+            raise error("E0103", f"`{name.id}` is a coordinate", span, label="take another name")
+        used = self.checker.called.get(name.id)
+        if used is not None and name.id in self.checker.operators and word not in ("fn", "layer", "index", "operator"):
+            raise error("E0103", f"`{name.id}` is an operator that this model uses (line {used.line})", span, label="take another name")
+        if used is not None and word in ("fn", "layer") and name.id in self.checker.operators:
+            raise error("E0103", f"`{name.id}` is an operator of the language", span, label="take another name")
+        self.scope.declarations[name.id] = Declaration(name.id, word, span, make, self.checker.diagnostics.absorb)
+
+    def predefined(self) -> None:
+        """pi, im, inf and t."""
+        for name, value in (
+            ("pi", Value(build.pi(), NUMBER, ())),
+            ("im", Value(build.im(), NUMBER, ())),
+            ("inf", infinity()),
+            ("t", Value(build.symbol("t", Type(Kind.REAL)), self.checker.time_unit, ())),
+        ):
+            self.scope.define(name, "predefined", None, value)
+
+    def declare(self, statement: tree.Statement) -> None:
+        """Enter the names of one statement."""
+        handler = _DECLARES.get(type(statement))
+        if handler is not None:
+            handler(self, statement)
+
+    # dims and domains
+
+    def dims(self, statement: tree.DimDeclaration) -> None:
+        for item in statement.dims:
+            self.enter(item.name, "index", lambda item=item: self.make_dim(item))
+
+    def make_dim(self, item: tree.DimDef) -> Axis:
+        name = item.name.id
+        if item.within is not None:
+            axis = lookup_axis(self.context(), item.within.id)
+            if axis is None:
+                raise error("E0201", f"`{item.within.id}` is no dim", item.within, label="a second index ranges over a declared one")
+            self.model.sizes[name] = axis.size
+            return replace(axis, name=name, span=item.name.span)
+        if item.size is None:
+            known = self.checker.equalities.get(name)
+            self.model.dims[name] = Dim(name)
+            size = Size.of(Dim(name)) if known is None else known
+        else:
+            size = self.size_of(item.size)
+        self.model.sizes[name] = size
+        return Axis(name, size, item.name.span)
+
+    def size_of(self, node: tree.Expr) -> Size:
+        """A size: whole numbers and sizes of other dims."""
+        from ricci.dsl.check.indexing import as_index
+        from ricci.dsl.check.reductions import sizes_for_names
+
+        index = as_index(sizes_for_names(node), self.context())
+        if index is not None and not index.axes:
+            size = index.constant
+        else:
+            number = constant_of(scalar_of(node, self.context()).term)
+            if not isinstance(number, Fraction) or number.denominator != 1:
+                raise error("E0203", f"`{short(node)}` is no size", node, label="a size is a whole number, or a polynomial of other dims")
+            size = Size.of(int(number))
+        if size.constant is not None and size.constant < 1:
+            raise error("E0203", f"the size `{short(node)}` is {size.constant}", node, label="at least 1")
+        return size
+
+    def domain(self, statement: tree.DomainDeclaration) -> None:
+        """Enter the names; the bounds are read when all names are known."""
+        from ricci.dsl.check.geometry import names_of_shape
+
+        made: list[Domain] = []
+
+        def make() -> Domain:
+            if not made:
+                made.append(self.make_domain(statement))
+            return made[0]
+
+        names = [a.name for a in statement.axes] if statement.shape is None else names_of_shape(statement.shape)
+        self.enter(statement.name, "domain", make)
+        for name in names:
+            self.enter(name, "coordinate", lambda name=name: self.make_axis(name, make()))
+
+    def make_domain(self, statement: tree.DomainDeclaration) -> Domain:
+        from ricci.dsl.check.geometry import axes_of_shape
+
+        axes = list(statement.axes)
+        if statement.shape is not None:
+            axes, holes = axes_of_shape(statement.shape, self.context(statement))
+            self.checker.holes[statement.name.id] = tuple(name for name, _ in holes)
+            if holes:
+                self.checker.lacking("a domain with something cut out", statement.span)
+        domain = Domain(statement.name.id, tuple(self.coordinate(a, statement) for a in axes))
+        self.model.domains[domain.name] = domain
+        for c in domain.coordinates:
+            self.model.dims[c.name] = Dim(c.name)
+            self.model.sizes[c.name] = Size.of(Dim(c.name))
+            unit = Value(tuple(build.const(int(c is o), Kind.REAL) for o in domain.coordinates), NUMBER, (), tuple(o.name for o in domain.coordinates))
+            if self.scope.here(f"e{c.name}") is None:
+                self.scope.define(f"e{c.name}", "unit vector", None, unit)
+        return domain
+
+    def make_axis(self, name: tree.Name, domain: Domain) -> Axis:
+        c = next(c for c in domain.coordinates if c.name == name.id)
+        return Axis(c.name, self.model.sizes[c.name], name.span, True, c.periodic, c.unit.powers)
+
+    def coordinate(self, axis: tree.AxisDef, statement: tree.Node) -> Coordinate:
+        """Bounds of an axis; a plain number takes the unit of the other bound."""
+        context = self.context(statement)
+        lo, hi, unit = bounds(axis.lo, axis.hi, context)
+        if self.model.uses_units and unit is None:
+            raise error("E0402", f"the coordinate `{axis.name.id}` has no unit", axis.hi, label="add one behind the number, [1] for none")
+        low, high = constant_of(lo), constant_of(hi)
+        if low is not None and high is not None and low >= high:
+            raise error("E0203", f"the range of `{axis.name.id}` is empty", axis, label="the lower bound comes first")
+        return Coordinate(axis.name.id, lo, hi, axis.periodic, unit or Unit(), axis.span)
+
+    # fields, params, tensors
+
+    def fields(self, statement: tree.FieldDeclaration) -> None:
+        for item in statement.fields:
+            self.enter(item.name, "field", lambda item=item: self.make_field(item))
+
+    def indices_of(self, items: Sequence[tree.Item], context: Context) -> dict[str, Size]:
+        """The declared indices of a field, tensor or left side."""
+        axes: dict[str, Size] = {}
+        for item in items:
+            if not isinstance(item, tree.Name):
+                raise error("E0201", f"`{short(item)}` is no index", item, label="a declaration lists names of dims")
+            axis = indices.axis_of(item, context)
+            if item.id in axes:
+                raise error("E0102", f"the index `{item.id}` is listed twice", item, label=f"write {item.id}' for a second index over the same range")
+            axes[item.id] = axis.size
+            self.model.sizes.setdefault(item.id, axis.size)
+        return axes
+
+    def over(self, name: tree.Name) -> tuple[Domain | None, dict[str, Size]]:
+        """What stands in the parentheses of a field: a domain, or the time alone."""
+        if name.id == "t":
+            return None, {}
+        domain = self.model.domains.get(name.id)
+        if domain is None:
+            guess = nearest(name.id, self.model.domains)
+            known = ", ".join([*self.model.domains, "t"])
+            raise error("E0101", f"there is no domain `{name.id}`", name, label=f"did you mean `{guess}`?" if guess else f"there are {known}")
+        return domain, {c.name: self.model.sizes[c.name] for c in domain.coordinates}
+
+    def type_of(self, node: tree.TypeExpr | None, what: str, at: tree.Node, needed: bool) -> tuple[Kind, int, Unit | None]:
+        """Kind, rank and unit of a declared type; E0402 where a unit is needed and missing."""
+        kind, rank, unit = Kind.REAL, 0, None
+        if node is not None and node.kind is not None:
+            word = node.kind.id
+            if word not in KINDS and word not in RANKS:
+                guess = nearest(word, [*KINDS, *RANKS])
+                known = ", ".join([*KINDS, *RANKS])
+                raise error("E0104", f"there is no type `{word}`", node.kind, label=f"did you mean `{guess}`?" if guess else f"there are {known}")
+            kind, rank = KINDS.get(word, Kind.REAL), RANKS.get(word, 0)
+            if word in ("tensor", "sym") and node.arguments:
+                number = node.arguments[0]
+                if not isinstance(number, tree.Number) or number.value not in (1, 2):
+                    raise error("E0206", f"`{word}` has rank 1 or 2", node)
+                rank = int(number.value)
+        if node is not None and node.unit is not None:
+            unit = self.checker.units.resolve(node.unit)
+        if unit is None and needed and self.model.uses_units:
+            raise error("E0402", f"{what} has no unit", at, label="this model has units: add `: [m/s]`, or `: [1]` for none")
+        return kind, rank, unit
+
+    def make_field(self, item: tree.FieldDef) -> Value:
+        context = self.context(item)
+        family = self.indices_of(item.items, context)
+        domain, axes = self.over(item.domain)
+        kind, rank, unit = self.type_of(item.type, f"the field `{item.name.id}`", item.name, needed=True)
+        unit = unit or Unit()
+        labels = tuple(c.name for c in domain.coordinates) if domain else ()
+        if rank and domain is None:
+            raise error("E0206", f"the {item.type.span.text if item.type else 'vector'} `{item.name.id}` has no space to point in", item.name)
+        order = (*family, *axes)
+        type_ = Type(kind, {**axes, **family})
+        symmetric = item.type is not None and item.type.kind is not None and item.type.kind.id == "sym"
+        data = self.components(item, rank, labels, type_, domain, order, unit, symmetric)
+        return Value(data, unit.powers, order, labels if rank else (), shown=unit, family=len(family), origin=item.name.span, points=Fraction(int(unit.offset != 0)))
+
+    def components(
+        self, item: tree.FieldDef, rank: int, labels: tuple[str, ...], type_: Type, domain: Domain | None, order: tuple[str, ...], unit: Unit, symmetric: bool
+    ) -> Any:
+        """Symbols of all components; each is a scalar field of its own."""
+        name = item.name.id
+
+        def make(path: tuple[str, ...]) -> Term:
+            if symmetric and len(path) == 2:
+                path = tuple(sorted(path, key=labels.index))
+            full = ".".join((name, *path))
+            symbol = build.symbol(full, type_)
+            if full not in self.model.fields:
+                self.model.fields[full] = Field(full, symbol, domain.name if domain else None, order, unit, name if path else "", item.span)
+            return symbol
+
+        if not rank:
+            return make(())
+        if rank == 1:
+            return tuple(make((a,)) for a in labels)
+        return tuple(tuple(make((a, b)) for b in labels) for a in labels)
+
+    def params(self, statement: tree.ParamDeclaration) -> None:
+        for item in statement.params:
+            self.enter(item.name, "param", lambda item=item, s=statement: self.make_param(item, s))
+
+    def make_param(self, item: tree.ParamDef, statement: tree.ParamDeclaration) -> Value:
+        name = item.name.id
+        family = self.indices_of(item.items, self.context(item))
+        domain, axes = self.over(item.domain) if item.domain is not None else (None, {})
+        over_time = item.domain is not None and domain is None
+        order = (*family, *axes)
+        context = replace(self.context(item), free=frozenset(order), draws=tuple((n, {**family, **axes}[n]) for n in order), domain=domain)
+        kind, rank, unit = self.type_of(item.type, f"the param `{name}`", item.name, needed=item.value is None)
+        if rank:
+            raise error("E0206", f"the param `{name}` is a vector", item.name, label="declare one param for each component")
+        value, kind, unit, found = self.param_value(item, kind, unit, context)
+        limits = self.limits(item, unit, found, context)
+        symbol = build.symbol(name, Type(kind, {**family, **axes}))
+        if isinstance(value, Term):
+            extra = [a for a in value.axes if a not in symbol.axes]
+            if extra:
+                assert item.value is not None
+                raise error("E0201", f"the value of `{name}` varies along `{extra[0]}`", item.value, label=f"declare it as `{name}(D)` or `let {name} = ...`")
+            value = build.conform(value, Type(kind, {n: s for n, s in value.axes.items()}))
+        if over_time:
+            self.checker.lacking(f"the param `{name}(t)`, a series in time", item.span)
+        unit = unit or Unit()
+        self.model.params[name] = Param(name, symbol, order, value, limits, unit, statement.constant, item.span)
+        return Value(symbol, unit.powers, order, shown=unit if unit.text else None, family=len(family), origin=item.name.span, points=Fraction(int(unit.offset != 0)))
+
+    def param_value(
+        self, item: tree.ParamDef, kind: Kind, unit: Unit | None, context: Context
+    ) -> tuple[Term | Load | None, Kind, Unit | None, Value | None]:
+        """The default of a param, its kind and its unit."""
+        if item.value is None:
+            return None, kind, unit, None
+        indices.plan(item.value, context, refuse_lone, coordinates=False)
+        entity = entity_of(item.value, context)
+        if isinstance(entity, Loaded):
+            if unit is None and self.model.uses_units and item.type is None:
+                raise error("E0402", f"the param `{item.name.id}` has no unit", item.name, label="say the unit of the data, as in `: [m/s]`")
+            return entity.load, kind, unit, None
+        value = numeric(scalar_of(item.value, context), item.value)
+        if any(t.op in ("partial",) or t is self.time() for t in walk([value.term])):
+            raise error("E0203", f"the value of the param `{item.name.id}` changes with the time", item.value, label="write `let`")
+        if unit is not None:
+            demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
+        else:
+            unit = unit_from(value, self.checker)
+        if value.kind == Kind.COMPLEX:
+            kind = Kind.COMPLEX
+        return value.term, kind, unit, value
+
+    def time(self) -> Term:
+        return build.symbol("t", Type(Kind.REAL))
+
+    def limits(self, item: tree.ParamDef, unit: Unit | None, found: Value | None, context: Context) -> tuple[Term, Term] | None:
+        """`in lo..hi`."""
+        if item.bounds is None:
+            return None
+        lo, hi, own = bounds(item.bounds.lo, item.bounds.hi, context, unit)
+        powers = own.powers if own else NUMBER
+        wanted = unit.powers if unit is not None else NUMBER
+        if powers != wanted and not (found is not None and found.unit is None):
+            raise error("E0401", f"the bounds of `{item.name.id}` have another unit", item.bounds, label=f"it has {self.checker.units.words(wanted)}")
+        low, high = constant_of(lo), constant_of(hi)
+        if low is not None and high is not None:
+            if low > high:
+                raise error("E0203", f"the range of `{item.name.id}` is empty", item.bounds, label="the lower bound comes first")
+            default = constant_of(found.term) if found is not None else None
+            if default is not None and not low <= default <= high:
+                assert item.value is not None
+                raise error("E0203", f"the value of `{item.name.id}` lies outside of its range", item.value, label=f"the range is {short(item.bounds)}")
+        return lo, hi
+
+    def tensors(self, statement: tree.TensorDeclaration) -> None:
+        for item in statement.tensors:
+            self.enter(item.name, "tensor", lambda item=item: self.make_tensor(item, ""))
+
+    def make_tensor(self, item: tree.TensorDef, prefix: str) -> Value:
+        """A tensor of the model, or (with a prefix) a weight of a layer."""
+        context = self.context(item)
+        axes = self.indices_of(item.items, context)
+        kind, rank, unit = self.type_of(item.type, f"the tensor `{item.name.id}`", item.name, needed=False)
+        if rank:
+            raise error("E0206", "the rank of a tensor is the number of its indices", item.type)
+        unit = unit or Unit()
+        structure = self.structure(item)
+        name = prefix + item.name.id
+        value = self.tensor_value(item, axes, unit, context)
+        if isinstance(value, Term):
+            kind = max(kind, value.kind)
+        symbol = build.symbol(name, Type(kind, axes))
+        weight = Weight(name, symbol, tuple(axes), structure, item.span, build.conform(value, symbol.type) if isinstance(value, Term) else value)
+        if prefix:
+            self.checker.weights.append(weight)
+        elif value is None:
+            self.model.tensors[name] = weight
+        else:
+            whole = build.conform(value, symbol.type) if isinstance(value, Term) else value
+            self.model.params[name] = Param(name, symbol, tuple(axes), whole, None, unit, False, item.span)
+        return Value(symbol, unit.powers, tuple(axes), shown=unit if unit.text else None, family=len(axes), origin=item.name.span)
+
+    def tensor_value(self, item: tree.TensorDef, axes: dict[str, Size], unit: Unit, context: Context) -> Term | Load | None:
+        if item.value is None:
+            return None
+        inner = replace(context, free=frozenset(axes), draws=tuple(axes.items()))
+        indices.plan(item.value, inner, refuse_lone, coordinates=True)
+        entity = entity_of(item.value, inner)
+        if isinstance(entity, Loaded):
+            return entity.load
+        value = numeric(scalar_of(item.value, inner), item.value)
+        demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
+        extra = [a for a in value.axes if a not in axes]
+        if extra:
+            raise error("E0201", f"the value of `{item.name.id}` varies along `{extra[0]}`", item.value)
+        return value.term
+
+    def structure(self, item: tree.TensorDef) -> model.Call | None:
+        """`@btt(cores=2)`: the structure of a weight."""
+        found: model.Call | None = None
+        for note in item.annotations:
+            if note.name.id in STRUCTURES:
+                arguments = tuple(scalar_of(a, self.context()).term for a in note.arguments if isinstance(a, tree.Expr))
+                keywords = tuple((k.name.id, scalar_of(k.value, self.context()).term) for k in note.arguments if isinstance(k, tree.Keyword))
+                found = model.Call(note.name.id, arguments, keywords, note.span)
+                self.checker.lacking(f"the structure `@{note.name.id}` of the weight `{item.name.id}`", note.span)
+            else:
+                self.checker.annotation(note)
+        return found
+
+    # lets and functions
+
+    def let(self, statement: tree.Let) -> None:
+        target = statement.target
+        if target.arguments:
+            self.function_of(target.name, [self.parameter(a) for a in target.arguments], statement.value)
+            return
+        self.enter(target.name, "let", lambda: self.make_let(statement))
+
+    def parameter(self, argument: tree.Argument) -> str:
+        if not isinstance(argument, tree.Name):
+            raise error("E0203", "a parameter is a name", argument)
+        return argument.id
+
+    def make_let(self, statement: tree.Let) -> Any:
+        target = statement.target
+        context = self.context(statement)
+        if not target.items:
+            indices.plan(statement.value, context, refuse_lone, coordinates=True)
+            entity = entity_of(statement.value, context)
+            if isinstance(entity, Axis):
+                entity = value_of(statement.value, context)
+            if not isinstance(entity, Value):
+                return entity
+            value = replace(entity, origin=target.name.span, edge="")
+        else:
+            axes = self.indices_of(target.items, context)
+            value = defined_tensor(target, statement.value, axes, {}, context)
+        if statement.type is not None:
+            kind, _, unit = self.type_of(statement.type, f"`{target.name.id}`", target.name, needed=False)
+            demand_unit(value, unit.powers if unit else value.unit, statement.value, context, f"`{target.name.id}`")
+            if value.kind > kind and statement.type.kind is not None:
+                raise error("E0203", f"`{target.name.id}` is {kind}, its value {value.kind}", statement.value)
+        self.checker.mark(value, statement.span)
+        if self.is_closed(value):
+            unit_ = value.shown or unit_from(value, self.checker) or Unit()
+            for path, leaf in paths(value.data, value.labels):
+                label = ".".join((target.name.id, *path))
+                self.model.lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
+        return value
+
+    def is_closed(self, value: Value) -> bool:
+        """Whether a `let` can be computed on its own: made of tensors, without fields, coordinates and time."""
+        names = {f.symbol for f in self.model.fields.values()}
+        tensors = {w.symbol for w in self.model.tensors.values()} | {p.symbol for p in self.model.params.values() if p.symbol.axes}
+        seen = walk([leaf for _, leaf in paths(value.data, value.labels)])
+        coordinates = {c.name for d in self.model.domains.values() for c in d.coordinates}
+        if any(t in names or t is self.time() for t in seen) or any(a in coordinates for t in seen for a in getattr(t.type, "axes", ())):
+            return False
+        return any(t in tensors for t in seen) or bool(value.axes)
+
+    def function(self, statement: tree.FunctionDefinition) -> None:
+        self.function_of(statement.name, [p.id for p in statement.parameters], statement.value)
+
+    def function_of(self, name: tree.Name, parameters: list[str], body: tree.Expr) -> None:
+        if len(set(parameters)) < len(parameters):
+            raise error("E0102", f"two parameters of `{name.id}` have one name", name)
+        procedure = Procedure(name.id, tuple(parameters), body, self.scope)
+        self.enter(name, "fn", lambda: procedure)
+
+    # the rest
+
+    def layer(self, statement: tree.LayerDefinition) -> None:
+        from ricci.dsl.check.layers import make_layer
+
+        self.enter(statement.name, "layer", lambda: make_layer(self, statement))
+
+    def submodel(self, statement: tree.ModelDefinition) -> None:
+        from ricci.dsl.check.submodels import make_submodel
+
+        self.enter(statement.name, "model", lambda: make_submodel(self, statement))
+
+    def network(self, statement: tree.NetworkDeclaration) -> None:
+        self.enter(statement.name, "network", lambda: self.make_network(statement))
+
+    def make_network(self, statement: tree.NetworkDeclaration) -> Network:
+        from ricci.dsl.check.networks import structure_of
+
+        context = self.context(statement)
+        structure, site = structure_of(statement.structure, context)
+        if statement.value is not None:
+            indices.plan(statement.value, context, refuse_lone, coordinates=True)
+            scalar_of(statement.value, context)
+        self.checker.lacking(f"the network `{statement.name.id}`", statement.span)
+        return Network(statement.name.id, structure, site)
+
+    def dataset(self, statement: tree.Dataset) -> None:
+        self.enter(statement.name, "dataset", lambda: self.make_dataset(statement))
+
+    def make_dataset(self, statement: tree.Dataset) -> Any:
+        from ricci.dsl.check.values import DataSet
+
+        context = self.context(statement)
+        entity = entity_of(statement.value, context)
+        if isinstance(entity, Loaded):
+            if not entity.members:
+                raise error("E0104", "a data set names its arrays and their axes", statement.value, label='as in load("f.npz", x=[b, d])')
+            names = dict.fromkeys(n for _, order in entity.members for n in order)
+            sizes = {n: axis.size for n in names if (axis := lookup_axis(context, n)) is not None}
+            entity = DataSet(statement.name.id, entity.members, entity.members[0][1][0], tuple(sizes.items()))
+        if not isinstance(entity, DataSet):
+            raise error("E0203", f"`{short(statement.value)}` is {describe(entity)}, a data set is needed", statement.value)
+        self.checker.lacking(f"the data set `{statement.name.id}`", statement.span)
+        return replace(entity, name=statement.name.id)
+
+    def region(self, statement: tree.RegionDeclaration) -> None:
+        self.enter(statement.name, "region", lambda: self.make_region(statement))
+
+    def make_region(self, statement: tree.RegionDeclaration) -> Value:
+        from ricci.dsl.check.expressions import truth
+
+        value = value_of(statement.value, self.context(statement))
+        truth(value, statement.value)
+        return value
+
+    def grid(self, statement: tree.GridDeclaration) -> None:
+        from ricci.dsl.check.solve_options import check_grid
+
+        check_grid(statement.options, self.context(statement))
+        self.enter(statement.name, "grid", lambda: Recipe("grid", "grid"))
+        self.checker.lacking(f"the named grid `{statement.name.id}`", statement.span)
+
+    def sides(self, statement: tree.SideDeclaration) -> None:
+        name = statement.name
+        if name.id in self.side_groups:
+            raise error("E0102", f"the side `{name.id}` is declared twice", name)
+        self.side_groups[name.id] = (statement, statement.sides)
+
+    def units(self, statement: tree.UnitDeclaration) -> None:
+        self.checker.units.declare(statement)
+
+    def imported(self, statement: tree.Import) -> None:
+        folder = Path(self.checker.folder)
+        alias = statement.alias or statement.module.names[-1]
+        self.enter(alias, "module", lambda: modules.load(statement.module, folder, self.checker))
+
+    def from_imported(self, statement: tree.FromImport) -> None:
+        folder = Path(self.checker.folder)
+
+        def member(name: tree.Name) -> Any:
+            from ricci.dsl.check.applied import member as find
+
+            return find(modules.load(statement.module, folder, self.checker), name)
+
+        for name in statement.names:
+            self.enter(name, "import", lambda name=name: member(name))
+
+
+def bounds(lo: tree.Expr, hi: tree.Expr, context: Context, default: Unit | None = None) -> tuple[Term, Term, Unit | None]:
+    """Two bounds in SI units; a plain number takes the unit of the other bound, or the default."""
+    nodes = (lo, hi)
+    values = [numeric(scalar_of(n, context), n) for n in nodes]
+    plain = [v.shown is None and v.unit in (NUMBER, None) for v in values]
+    shown = next((v.shown for v, p in zip(values, plain, strict=True) if not p and v.shown is not None), None)
+    if shown is None and not all(plain):
+        shown = next(unit_from(v, context.checker) for v, p in zip(values, plain, strict=True) if not p)
+    shown = shown or default
+    terms = []
+    for value, is_plain, node in zip(values, plain, nodes, strict=True):
+        if value.axes:
+            raise error("E0206", "a bound is one number", node, label=f"it varies along {', '.join(value.axes)}")
+        term = build.cast(value.term, Kind.REAL)
+        if is_plain and shown is not None:
+            term = build.add(build.scale(Fraction(shown.factor), term), build.const(shown.offset)) if shown.offset else build.scale(Fraction(shown.factor), term)
+            term = build.cast(term, Kind.REAL)
+        elif shown is not None:
+            demand_unit(value, shown.powers, node, context, "the other bound")
+        terms.append(term)
+    return terms[0], terms[1], shown
+
+
+def unit_from(value: Value, checker: Checker) -> Unit | None:
+    """The unit of a value as it is shown: what the user wrote, or the SI unit; None for a number."""
+    if value.shown is not None and value.shown.powers == value.unit:
+        return value.shown
+    if not value.unit:
+        return None
+    known = next((u for u in checker.units.used.values() if u.powers == value.unit and not u.offset), None)
+    if known is not None:
+        return known
+    return Unit(Fraction(1), value.unit, " ".join(n if p == 1 else f"{n}^{p}" for n, p in value.unit))
+
+
+_DECLARES: dict[type, Callable[[Declarer, Any], None]] = {
+    tree.DimDeclaration: Declarer.dims,
+    tree.DomainDeclaration: Declarer.domain,
+    tree.FieldDeclaration: Declarer.fields,
+    tree.ParamDeclaration: Declarer.params,
+    tree.TensorDeclaration: Declarer.tensors,
+    tree.Let: Declarer.let,
+    tree.FunctionDefinition: Declarer.function,
+    tree.LayerDefinition: Declarer.layer,
+    tree.ModelDefinition: Declarer.submodel,
+    tree.NetworkDeclaration: Declarer.network,
+    tree.Dataset: Declarer.dataset,
+    tree.RegionDeclaration: Declarer.region,
+    tree.GridDeclaration: Declarer.grid,
+    tree.SideDeclaration: Declarer.sides,
+    tree.UnitDeclaration: Declarer.units,
+    tree.Import: Declarer.imported,
+    tree.FromImport: Declarer.from_imported,
+}
+
+__all__ = ["Declarer", "derivative_rule"]

@@ -1,0 +1,52 @@
+"""`T[i, j] = expression`: free indices on the left, sums on the right, recurrences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ricci.dsl import tree
+from ricci.dsl.check import indices
+from ricci.dsl.check.context import Context, error
+from ricci.dsl.check.expressions import scalar_of
+from ricci.dsl.check.recurrence import defined, scanned_axis, self_reference
+from ricci.dsl.check.values import Value
+from ricci.dsl.types import Size
+
+
+def refuse_lone(index: str, where: tree.Node) -> None:
+    """E0204."""
+    raise error("E0204", f"the index `{index}` stands alone", where, label=f"sum[{index}](...), mean[{index}](...), or {index} on the left")
+
+
+def defined_tensor(
+    target: tree.Target,
+    body: tree.Expr,
+    axes: Mapping[str, Size],
+    inits: Mapping[int, Value],
+    context: Context,
+) -> Value:
+    """The tensor on the left. `inits[k]`: its entry k steps before the first, where it is defined by itself."""
+    name, order = target.name.id, tuple(axes)
+    inner = replace(context, free=frozenset(order))
+    itself = self_reference(name, body)
+    if itself is None:
+        value = _read(body, inner)
+        missing = [i for i in order if i not in value.axes]
+        if missing:
+            item = next(i for i in target.items if isinstance(i, tree.Name) and i.id == missing[0])
+            raise error("E0205", f"the index `{missing[0]}` stands on the left only", item, label=f"write repeat[{missing[0]}](...) on the right")
+    else:
+        axis = scanned_axis(itself, order, inner)
+        value = defined(name, order, axes, axis, inits, inner, lambda c: _read(body, c))
+    extra = [a for a in value.axes if a not in axes]
+    coordinates = [a for a in extra if indices.is_coordinate(a, context)]
+    for a in extra:
+        if a not in coordinates:
+            refuse_lone(a, body)
+    return replace(value, order=(*order, *coordinates), family=len(order), edge="", origin=target.name.span)
+
+
+def _read(body: tree.Expr, context: Context) -> Value:
+    indices.plan(body, context, refuse_lone, coordinates=True)
+    return scalar_of(body, context)

@@ -1,0 +1,249 @@
+"""Well-posedness: conditions and initial values counted against the orders of the equations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ricci.dsl import tree
+from ricci.dsl.check.conditions import Placed
+from ricci.dsl.check.context import Checker
+from ricci.dsl.check.equations import short_name
+from ricci.dsl.model import Equation, Field, Initial
+from ricci.dsl.term import Term, walk
+
+TIME = "t"
+LARGEST_GROUP = 10  # fields of one first-order system that are counted together
+
+
+def space_orders(residual: Term, symbol: Term) -> dict[str, int]:
+    """Highest order of derivative along each coordinate that is applied to a field, nested ones added up."""
+    below: dict[Term, dict[str, int] | None] = {}
+    for term in walk([residual]):
+        orders: dict[str, int] | None = {} if term is symbol else None
+        for argument in term.args:
+            inner = below[argument]
+            if inner is not None:
+                orders = orders or {}
+                for name, n in inner.items():
+                    orders[name] = max(orders.get(name, 0), n)
+        if orders is not None and term.op == "partial" and term.attrs[0] != TIME:  # type: ignore[index]
+            coordinate, n = term.attrs  # type: ignore[misc]
+            orders = {**orders, coordinate: orders.get(coordinate, 0) + n}
+        below[term] = orders
+    return below[residual] or {}
+
+
+def check_conditions(placed: Sequence[Placed], checker: Checker) -> None:
+    """E0301, E0302, E0105 for boundary conditions, by field and coordinate."""
+    model = checker.model
+    own = {e.determines: e for e in model.equations}
+    for domain in model.domains.values():
+        for c in domain.coordinates:
+            if c.periodic:
+                continue
+            fields = [f for n, f in model.fields.items() if f.domain == domain.name and n in own]
+            orders = {f.name: space_orders(own[f.name].residual, f.symbol).get(c.name, 0) for f in fields}
+            for f in fields:
+                given = [p for p in placed if p.condition.field == f.name and p.condition.coordinate == c.name]
+                if orders[f.name]:
+                    _count(f, own[f.name], c.name, orders[f.name], given, checker)
+            _count_group([f for f in fields if not orders[f.name]], own, c.name, placed, checker)
+    _check_surfaces(placed, own, checker)
+
+
+def _count(f: Field, equation: Equation, coordinate: str, order: int, given: Sequence[Placed], checker: Checker) -> None:
+    """Even order: half of it on each side. Odd order: all of them, at least half on each side."""
+    name = short_name(f.name, checker.model.fields)
+    at_side = {end: [p for p in given if p.condition.side == end] for end in ("lo", "hi")}
+    least, most = order // 2, order - order // 2
+    for end, found in at_side.items():
+        if len(found) > most:
+            where = _line(found[0])
+            checker.diagnostics.add(
+                "E0302",
+                f"`{name}` has {len(found)} conditions on {coordinate}.{end}, it takes {most}",
+                found[-1].side.span,
+                label=f"the first is in line {where}; `{_reason(f, equation, coordinate)}` is of order {order} in {coordinate}",
+            )
+            return
+    lacking = [end for end, found in at_side.items() if len(found) < least]
+    if len(given) > order:
+        checker.diagnostics.add(
+            "E0302",
+            f"`{name}` has {len(given)} conditions along `{coordinate}`, it takes {order}",
+            given[-1].side.span,
+            label=f"its equation (line {_equation_line(equation)}) is of order {order} in {coordinate}",
+        )
+    elif len(given) < order and (lacking or order % 2):
+        end = lacking[0] if lacking else ("lo" if len(at_side["lo"]) <= len(at_side["hi"]) else "hi")
+        _too_few(f, name, equation, coordinate, order, given, end, len(at_side[end]), checker)
+
+
+def _too_few(
+    f: Field, name: str, equation: Equation, coordinate: str, order: int, given: Sequence[Placed], end: str, there: int, checker: Checker
+) -> None:
+    count = len(given)
+    verb = "is" if count == 1 else "are"
+    why = f"`{_reason(f, equation, coordinate)}` (line {_equation_line(equation)}) is {_ordinal(order)} order in {coordinate}"
+    span = given[0].side.span if given else f.span
+    label = f"the only one; {why}" if count == 1 else why
+    form = f"{name} = {_zero(f)}" if order == 1 else f"dn({name}) = {_zero(f)}" if there == 0 else f"lap({name}) = {_zero(f)}"
+    checker.diagnostics.add(
+        "E0301",
+        f"`{name}` needs {order} condition{'s' if order > 1 else ''} along `{coordinate}`, {count} {verb} given",
+        span,
+        label=label,
+        help=f"boundary {name} on {coordinate}.{end}: {form}",
+    )
+
+
+def _zero(f: Field) -> str:
+    if not f.of:
+        return "0"
+    count = len([a for a in f.order])
+    return "(" + ", ".join("0" for _ in range(max(count, 2))) + ")"
+
+
+def _reason(f: Field, equation: Equation, coordinate: str) -> str:
+    """The text of the equation's highest derivative, or the equation itself where it has no name of its own."""
+    return equation.name if not equation.name.startswith("line ") else _short(equation.text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _ordinal(n: int) -> str:
+    return {1: "first", 2: "second", 3: "third", 4: "fourth"}.get(n, f"{n}th")
+
+
+def _line(p: Placed) -> int:
+    return p.side.span.line
+
+
+def _equation_line(equation: Equation) -> int | str:
+    return equation.span.line if equation.span else "?"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# systems of first order
+
+
+def _count_group(fields: Sequence[Field], own: Mapping[str, Equation], coordinate: str, placed: Sequence[Placed], checker: Checker) -> None:
+    """Fields whose own equation has no derivative of them along the coordinate: a system like dt(p) = -dx(v), dt(v) = -dx(p).
+
+    Together they take as many conditions as the largest sum of orders over one derivative of each in a different equation
+    (C. G. J. Jacobi's bound of the order of a system); a multiplier (a pressure) may have conditions of its own.
+    """
+    given = [p for p in placed if p.condition.coordinate == coordinate and any(p.condition.field == f.name for f in fields)]
+    moving = [f for f in fields if own[f.name].time_order]
+    matrix = [[space_orders(own[e.name].residual, f.symbol).get(coordinate) for f in moving] for e in moving]
+    total = _largest(matrix) if len(moving) <= LARGEST_GROUP else None
+    if total:
+        mine = [p for p in given if any(p.condition.field == f.name for f in moving)]
+        involved = [f for i, f in enumerate(moving) if any(row[i] for row in matrix)]
+        names = ", ".join(f"`{short_name(f.name, checker.model.fields)}`" for f in involved)
+        if len(mine) < total:
+            one = involved[0]
+            end = "lo" if not any(p.condition.side == "lo" for p in mine) else "hi"
+            checker.diagnostics.add(
+                "E0301",
+                f"{names} need {total} conditions along `{coordinate}` together, {len(mine)} {'is' if len(mine) == 1 else 'are'} given",
+                mine[0].side.span if mine else one.span,
+                label=f"a system of order {total} in {coordinate}",
+                help=f"boundary {one.name} on {coordinate}.{end}: {one.name} = 0",
+            )
+        elif len(mine) > total:
+            checker.diagnostics.add(
+                "E0302", f"{names} take {total} conditions along `{coordinate}` together, {len(mine)} are given", mine[-1].side.span
+            )
+        return
+    for p in given:
+        f = checker.model.fields[p.condition.field]
+        if own[f.name].time_order == 0 and _occurs_elsewhere(f, own, coordinate):
+            continue
+        checker.diagnostics.add(
+            "E0105",
+            f"`{short_name(f.name, checker.model.fields)}` takes no condition along `{coordinate}`",
+            p.side.span,
+            label=f"no derivative along {coordinate} determines it",
+        )
+        return
+
+
+def _occurs_elsewhere(f: Field, own: Mapping[str, Equation], coordinate: str) -> bool:
+    return any(space_orders(e.residual, f.symbol).get(coordinate) for e in own.values())
+
+
+def _largest(matrix: Sequence[Sequence[int | None]]) -> int:
+    """Largest sum of entries with one in each row and column; 0 where there is no such choice."""
+    best: dict[int, int] = {0: 0}
+    for row in matrix:
+        new: dict[int, int] = {}
+        for used, value in best.items():
+            for j, entry in enumerate(row):
+                if entry is not None and not used >> j & 1:
+                    key = used | 1 << j
+                    new[key] = max(new.get(key, 0), value + entry)
+        best = new
+    return max(best.values(), default=0)
+
+
+def _check_surfaces(placed: Sequence[Placed], own: Mapping[str, Equation], checker: Checker) -> None:
+    """Every named surface needs a condition of every field that has a second derivative."""
+    for domain, holes in checker.holes.items():
+        for f in checker.model.fields.values():
+            if f.domain != domain or f.name not in own:
+                continue
+            orders = space_orders(own[f.name].residual, f.symbol)
+            if max(orders.values(), default=0) < 2:
+                continue
+            for hole in holes:
+                if not any(p.condition.field == f.name and p.condition.side == hole for p in placed):
+                    checker.diagnostics.add(
+                        "E0301",
+                        f"`{f.name}` needs a condition on `{hole}`",
+                        f.span,
+                        label=f"its equation (line {_equation_line(own[f.name])}) is of second order",
+                        help=f"boundary {f.name} on {hole}: dn({f.name}) = 0",
+                    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# initial values
+
+
+def check_initials(given: Sequence[tuple[Initial, tree.Node]], checker: Checker) -> None:
+    """E0305 for a missing initial value, E0302 for a second one, E0105 for one that nothing uses."""
+    model = checker.model
+    own = {e.determines: e for e in model.equations}
+    seen: dict[tuple[str, int], Initial] = {}
+    for initial, node in given:
+        name = short_name(initial.field, model.fields)
+        key = (initial.field, initial.time_order)
+        order = own[initial.field].time_order if initial.field in own else 0
+        if key in seen:
+            before = seen[key].span
+            checker.diagnostics.add("E0302", f"`{name}` has two initial values", node.span, label=f"the first is in line {before.line if before else '?'}")
+        elif initial.time_order >= order:
+            what = f"`{name}` has no time derivative of order {initial.time_order + 1}" if order else f"`{name}` has no time derivative"
+            where = own[initial.field]
+            checker.diagnostics.add("E0105", what, node.span, label=f"`{_short(where.text)}` (line {_equation_line(where)}) determines it")
+        seen.setdefault(key, initial)
+    reported: set[tuple[str, int]] = set()
+    for name, equation in own.items():
+        f = model.fields[name]
+        owner = short_name(name, model.fields)
+        for order in range(equation.time_order):
+            if (name, order) in seen or (owner, order) in reported:
+                continue
+            reported.add((owner, order))
+            written = owner if not order else f"d{'t' * order}({owner})"
+            highest = f"d{'t' * equation.time_order}({owner})"
+            checker.diagnostics.add(
+                "E0305",
+                f"`{written}` has no initial value",
+                f.span,
+                label=f"{highest} stands in line {_equation_line(equation)}",
+                help=f"initial {written} = {_zero(f)}",
+            )
