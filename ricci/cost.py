@@ -171,9 +171,7 @@ def _points(axes: Axes) -> float:
     return float(prod(n for _, n in axes))
 
 
-def cost(
-    terms: Sequence[Term], kind: str = "time", machine: Machine = DEFAULT, sizes: Mapping[str, int] | None = None
-) -> float:
+def cost(terms: Sequence[Term], kind: str = "time", machine: Machine = DEFAULT, sizes: Mapping[str, int] | None = None) -> float:
     """Cost of computing terms together, shared subterms once; bodies of loops once a step."""
     price = Price(kind, machine)
     extents = Sizes(sizes or {}, machine.nominal_size)

@@ -30,7 +30,8 @@ from ricci.errors import RicciError, UnsoundRule
 
 STACK = 512 << 20
 MOST_AXES = 62
-MOST_ROWS = 1_000_000
+WEIGHT = 60  # nodes and arguments in one loading rule
+PIECE = 16  # members in one call of the engine's multiset constructor
 
 T = TypeVar("T")
 Map = tuple[Pull, tuple[tuple[str, Size], ...]]  # an index map and the axes of what it reads
@@ -115,7 +116,9 @@ class Session:
                 call = f"(f_{name} {' '.join(variables)})"
                 declared.append(f'(rule ((= e {call}) {known}) ((set (ax e) {joined})) :ruleset an :name "axes of {name}")')
         self.names = list(used)
-        self.run("\n".join([prelude(), *declared, *(r.text for r in rules)]))
+        self.run(prelude())
+        for text in [*declared, *(r.text for r in rules)]:  # one by one: much less memory than together
+            self.run(text)
 
     def run(self, text: str) -> list[Any]:
         outputs: list[Any] = self.engine.run_program(*self.engine.parse_program(text))
@@ -150,7 +153,8 @@ class Encoding:
         self.pulls: dict[Map, int] = {}
         self.leaves: list[Any] = [None]  # number 0 is the number one
         self.names: dict[str, None] = {}
-        self.lines: list[str] = []
+        self.chunks: list[list[str]] = [[]]
+        self.start = 0
         self.number: dict[Term, int] = {}
         self.composed: set[tuple[int, ...]] = set()
 
@@ -158,19 +162,30 @@ class Encoding:
 
     def load(self, roots: Sequence[Term], ranges: Ranges) -> bool:
         """Write the terms; False if they have too many axes for bit sets."""
+        weight = 0
         for term in walk(roots):
             i = len(self.number)
+            weight += 1 + len(term.args)
+            if weight > WEIGHT:  # the engine checks a rule in time that grows faster than its length
+                self.chunks.append([])
+                self.start, weight = i, 1 + len(term.args)
             self.number[term] = i
             self.lines.append(f"(let n{i} {self._text(term)})")
             self.lines.append(f"(union (Nd {i}) n{i})")
             if not isinstance(term.type, TupleType):
                 self.lines.append(f"(set (ax n{i}) {self._mask(term)})")
-                self.lines += [f"({fact} n{i})" for fact in facts_of(term.kind, ranges.of(self.loader.known[term]))]
+                self.lines.extend(f"({fact} n{i})" for fact in facts_of(term.kind, ranges.of(self.loader.known[term])))
         return len(self.bits) <= MOST_AXES
 
-    def program(self) -> str:
+    def programs(self) -> list[str]:
+        """Texts to run one after another: together they would cost the engine time and memory beyond all measure."""
         facts = [self._facts(pull, r) for (pull, _), r in self.pulls.items()]
-        return "\n".join([*facts, "(rule () (", *self.lines, ') :ruleset ld :name "load")'])
+        rules = ["\n".join(["(rule () (", *lines, f') :ruleset ld :name "load {k}")']) for k, lines in enumerate(self.chunks)]
+        return [*(["\n".join(facts)] if facts else []), *rules]
+
+    @property
+    def lines(self) -> list[str]:
+        return self.chunks[-1]
 
     def _facts(self, pull: Pull, number: int) -> str:
         linear = f" (rlin {number})" if pull.fill in (None, 0) else ""
@@ -208,7 +223,8 @@ class Encoding:
         return self._mask_of(term.axes)
 
     def _arg(self, term: Term) -> str:
-        return f"n{self.number[term]}"
+        i = self.number[term]
+        return f"n{i}" if i >= self.start else f"(Nd {i})"
 
     def _text(self, term: Term) -> str:
         op = term.op
@@ -220,8 +236,8 @@ class Encoding:
         if op in ("symbol", "iota"):
             return self._leaf(term)
         if op == "linear":
-            members = " ".join(f"(Sc {_rational(c)} {self._arg(t)})" for c, t in zip(term.attrs, term.args, strict=True))
-            return f"(Lin (multiset-of {members}))" if len(term.args) > 1 else members
+            members = [f"(Sc {_rational(c)} {self._arg(t)})" for c, t in zip(term.attrs, term.args, strict=True)]
+            return f"(Lin {_multiset(members)})" if len(term.args) > 1 else members[0]
         if op == "contract":
             return self._contract(term)
         if op == "map":
@@ -256,7 +272,7 @@ class Encoding:
         names: dict[Any, str] = {axis: axis for axis in term.axes}
         taken = set(term.axes)
         ranked = sorted(zip(term.args, attrs.accesses, strict=True), key=lambda item: item[0].op in ("symbol", "reindex"))
-        for factor, access in ranked:
+        for _, access in ranked:
             own = {axis for axis, _ in access}
             for axis, label in access:
                 if label not in names and axis not in taken and sum(a == axis for a in own) == 1:
@@ -273,7 +289,7 @@ class Encoding:
             wanted = {axis: names[label] for axis, label in access}
             members.append(self._renamed(factor, wanted))
         bound = self._mask_of({names[label]: size for label, size in enumerate(attrs.bound)})
-        return f"(Con {bound} (multiset-of {' '.join(members)}))"
+        return f"(Con {bound} {_multiset(members)})"
 
     def _renamed(self, factor: Term, names: Mapping[str, str]) -> str:
         if all(a == b for a, b in names.items()):
@@ -428,6 +444,15 @@ def _bits(mask: int) -> list[int]:
     return [1 << i for i in range(mask.bit_length()) if mask >> i & 1]
 
 
+def _multiset(members: Sequence[str]) -> str:
+    """A multiset as the sum of small ones."""
+    pieces = [f"(multiset-of {' '.join(members[i : i + PIECE])})" for i in range(0, len(members), PIECE)]
+    text = pieces[0]
+    for piece in pieces[1:]:
+        text = f"(multiset-sum {text} {piece})"
+    return text
+
+
 def _rational(q: Fraction) -> str:
     return f"(bigrat (bigint {q.numerator}) (bigint {q.denominator}))"
 
@@ -440,7 +465,9 @@ def saturate(loader: Loader, roots: Sequence[Term], rules: Sequence[Rule], range
 
     def work() -> Found:
         session = Session(rules, list(encoding.names))
-        outputs = session.run(encoding.program() + "\n(run-schedule (run ld) (saturate (run an)))")
+        for text in encoding.programs():
+            session.run(text)
+        outputs = session.run("(run-schedule (run ld) (saturate (run an)))")
         found = Found()
         for _ in range(budget.iterations):
             step = session.run("(run-schedule (run rw) (saturate (run an)))")

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from ricci.cost import Price, cost
+from ricci.dsl.show import show_term
+from ricci.dsl.term import Term, walk
 from ricci.errors import Diagnostic
+
+SHOWN = 400  # characters of a term in a report
+MOST_SHOWN = 2_000  # terms of what is shown at all
 
 
 @dataclass(frozen=True)
@@ -30,23 +38,51 @@ class FunctionReport:
     """One function. Costs in seconds of the machine model for one evaluation; operations are scalar operations."""
 
     name: str
-    before: float
-    after: float
-    operations_before: float
-    operations_after: float
-    outputs: dict[str, tuple[float, float]] = field(default_factory=dict)
+    names: tuple[str, ...]
+    source: tuple[Term, ...]
+    result: tuple[Term, ...]
+    price: Price
+    sizes: Mapping[str, int]
     steps: list[Step] = field(default_factory=list)
     considered: list[Considered] = field(default_factory=list)
     chosen: str = "source"
     budget: dict[str, int] = field(default_factory=dict)
-    before_text: dict[str, str] = field(default_factory=dict)
-    after_text: dict[str, str] = field(default_factory=dict)
     origins: tuple[str, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
+    def _cost(self, terms: Sequence[Term], kind: str) -> float:
+        return cost(terms, kind, self.price.machine, self.sizes)
+
+    @cached_property
+    def before(self) -> float:
+        return self._cost(self.source, self.price.kind)
+
+    @cached_property
+    def after(self) -> float:
+        return self._cost(self.result, self.price.kind)
+
+    @cached_property
+    def operations_before(self) -> float:
+        return self._cost(self.source, "ops")
+
+    @cached_property
+    def operations_after(self) -> float:
+        return self._cost(self.result, "ops")
+
+    @cached_property
+    def outputs(self) -> dict[str, tuple[float, float]]:
+        """Cost of every output on its own, before and after."""
+        kind = self.price.kind
+        pairs = zip(self.names, self.source, self.result, strict=True)
+        return {n: (self._cost([a], kind), self._cost([b], kind)) for n, a, b in pairs}
+
+    def texts(self, terms: Sequence[Term]) -> dict[str, str]:
+        """What the outputs are, in the language; long ones cut."""
+        return {n: _shortened(t) for n, t in zip(self.names, terms, strict=True)}
+
     @property
     def changed(self) -> bool:
-        return self.before_text != self.after_text
+        return self.source != self.result
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -59,8 +95,8 @@ class FunctionReport:
             "chosen": self.chosen,
             "budget": self.budget,
             "source": list(self.origins),
-            "before": self.before_text,
-            "after": self.after_text,
+            "before": self.texts(self.source),
+            "after": self.texts(self.result),
             "diagnostics": [d.to_json() for d in self.diagnostics],
         }
 
@@ -84,7 +120,7 @@ class FunctionReport:
         if self.budget:
             lines.append("  used: " + ", ".join(f"{value} {name}" for name, value in self.budget.items()))
         if self.changed:
-            for name, text in self.after_text.items():
+            for name, text in self.texts(self.result).items():
                 lines += [f"  {name} = {text}"]
         lines += [d.render() for d in self.diagnostics]
         return "\n".join(lines)
@@ -108,6 +144,13 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return {"level": self.level, "functions": [f.to_json() for f in self.functions]}
+
+
+def _shortened(term: Term) -> str:
+    if len(walk([term])) > MOST_SHOWN:
+        return f"({len(walk([term]))} terms)"
+    text = show_term(term)
+    return text if len(text) <= SHOWN else text[: SHOWN - 4] + " ..."
 
 
 def _time(seconds: float) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ricci import cost
 from ricci.cost import Price, Sizes
 from ricci.dsl.program import Program
-from ricci.dsl.show import show_term
 from ricci.dsl.term import Function, Term, walk
 from ricci.egraph.analyses import Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
@@ -23,7 +22,7 @@ from ricci.egraph.verify import mismatch
 from ricci.errors import Diagnostic
 from ricci.machine import DEFAULT, Machine
 
-SHOWN = 400  # characters of a term in a report
+MOST_TERMS = 50_000  # a larger function is kept as it is
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Level:
     nodes: int
     proposals: int
     effort: Effort
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
 
 
 LEVELS = {
@@ -71,13 +70,19 @@ def optimize_function(
     function: Function, level: int = 2, machine: Machine = DEFAULT, sizes: dict[str, int] | None = None
 ) -> tuple[Function, FunctionReport | None]:
     """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves)."""
-    if level <= 1 or all(not t.args for t in walk(function.roots)):
+    if level <= 1 or not worthwhile(function.roots):
         return function, None
     run = Optimization(function.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {})
     roots = run.result()
     results = tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))
     report = run.report(function.name, [name for name, _ in function.results])
     return Function(function.name, function.params, results), report
+
+
+def worthwhile(roots: Sequence[Term]) -> bool:
+    """Whether anything is computed, and not so much that looking at all of it would take minutes."""
+    terms = walk(roots)
+    return len(terms) <= MOST_TERMS and any(t.op not in ("symbol", "const", "iota", "reindex", "cast", "proj") for t in terms)
 
 
 class Optimization:
@@ -141,7 +146,7 @@ class Optimization:
     def rewrite(self) -> None:
         """Rules on the terms as written, in the e-graph; skipped where none can fire."""
         rules = relevant(self.rules, functions_in(self.before))
-        if not rules:
+        if not rules or len(walk(self.before)) > self.level.budget.terms:
             return
         self.engine = saturate(self.loader, self.before, rules, Ranges(self.space, self.given), self.level.budget)
         phases = {rule.name: rule.phase for rule in rules}
@@ -166,19 +171,14 @@ class Optimization:
         return Reader(self.space, self.extraction.choice, self.loader.templates)
 
     def report(self, name: str, names: Sequence[str]) -> FunctionReport:
-        def text(terms: Sequence[Term]) -> dict[str, str]:
-            return {n: _shortened(show_term(t)) for n, t in zip(names, terms, strict=True)}
-
         report = FunctionReport(
             name,
-            self._cost(self.before),
-            self._cost(self.after),
-            cost.operations(self.before, self.known, self.price.machine),
-            cost.operations(self.after, self.known, self.price.machine),
-            {n: (self._cost([a]), self._cost([b])) for n, a, b in zip(names, self.before, self.after, strict=True)},
-            _merged(self.steps),
-            before_text=text(self.before),
-            after_text=text(self.after),
+            tuple(names),
+            tuple(self.before),
+            tuple(self.after),
+            self.price,
+            self.known,
+            steps=_merged(self.steps),
             diagnostics=self.diagnostics,
         )
         if self.extraction is not None:
@@ -197,10 +197,6 @@ def _merged(steps: Sequence[Step]) -> list[Step]:
     for step in steps:
         counts[step.phase, step.name] = counts.get((step.phase, step.name), 0) + step.count
     return [Step(phase, name, count) for (phase, name), count in counts.items()]
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= SHOWN else text[: SHOWN - 4] + " ..."
 
 
 def functions_in(roots: Sequence[Term]) -> frozenset[str]:

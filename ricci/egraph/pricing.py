@@ -110,7 +110,11 @@ class NodePrice:
         op, payload = node.op, node.payload
         if op == "stored":
             below = self.child(node.children[0])
-            return 0.0 if any(n.op in STORED_ANYWAY or isinstance(n.payload, tuple) for n in self.space.nodes[below]) else self.price.store(self.points(c))
+            return (
+                0.0
+                if any(n.op in STORED_ANYWAY or isinstance(n.payload, tuple) for n in self.space.nodes[below])
+                else self.price.store(self.points(c))
+            )
         if op == "reindex":
             assert isinstance(payload, Pull)
             return self.price.load(self.points(c), len(payload.guards))
@@ -127,7 +131,7 @@ class NodePrice:
     def _contraction(self, c: int, node: Node) -> float:
         payload = node.payload
         assert isinstance(payload, Contraction)
-        extents = {name: n for name, n in self.extents(c)}
+        extents = dict(self.extents(c))
         extents.update({f"{i}": self.sizes.extent(size) for i, size in enumerate(payload.bound)})
         factors = [frozenset(str(label) for _, label in access) for access in payload.accesses]
         return self.price.contraction(factors, extents, frozenset(name for name, _ in self.extents(c)))

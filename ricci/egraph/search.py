@@ -275,7 +275,9 @@ def perturb(choice, uses, first, cost, begin, child, owner, above, parent, stack
     now[LOGGED] = 0
 
 
-def search(choice, uses, value, first, cost, begin, child, owner, above, parent, stack, mark, touched, queue, queued, log, now, kicks, limit):
+def search(
+    choice, uses, value, first, cost, begin, child, owner, above, parent, stack, mark, touched, queue, queued, log, now, kicks, limit
+):
     """Descend, share, and perturb in turn until the steps or the kicks are spent."""
     better = True
     while better and now[STEPS] < limit:
@@ -286,10 +288,41 @@ def search(choice, uses, value, first, cost, begin, child, owner, above, parent,
         if now[STEPS] > limit:
             break
         perturb(
-            choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, queue, queued, log, now, kicks // rounds, limit
+            choice,
+            uses,
+            first,
+            cost,
+            begin,
+            child,
+            owner,
+            above,
+            parent,
+            stack,
+            mark,
+            touched,
+            queue,
+            queued,
+            log,
+            now,
+            kicks // rounds,
+            limit,
         )
         descend(choice, uses, value, first, cost, begin, child, stack, mark, touched, log, now, limit)
         share_all(choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, log, now, limit)
 
 
-ORDER = ("acquire", "release", "switch", "undo", "cyclic", "improve", "refresh", "descend", "share", "share_all", "settle", "perturb", "search")
+ORDER = (
+    "acquire",
+    "release",
+    "switch",
+    "undo",
+    "cyclic",
+    "improve",
+    "refresh",
+    "descend",
+    "share",
+    "share_all",
+    "settle",
+    "perturb",
+    "search",
+)

@@ -535,7 +535,7 @@ class Space:
         if not polynomial or (out >> 1) in self.polynomials:
             return out
         if len(polynomial) == 1 and out >> 1 not in self.forms:
-            ((monomial, q),) = polynomial.items()
+            ((_, q),) = polynomial.items()
             if q == 1:
                 self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
                 return out
@@ -571,4 +571,3 @@ def multiply(a: Mapping[tuple[tuple[int, int], ...], Rational], b: Mapping[tuple
             key = tuple(sorted(powers.items()))
             out[key] = out.get(key, 0) + p * q
     return {m: p for m, p in out.items() if p}
-

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from ricci import cost as costs
-from ricci.cost import Price, Sizes
+from ricci.cost import Price
 from ricci.dsl import build
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.term import Term, TermError
@@ -28,7 +28,34 @@ from ricci.errors import RicciError
 
 # SymPy's name -> ours; both ways
 FUNCTIONS = {
-    **{n: n for n in "exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma atan2 sign floor re im arg".split()},
+    **{
+        n: n
+        for n in [
+            "exp",
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "erf",
+            "erfc",
+            "gamma",
+            "atan2",
+            "sign",
+            "floor",
+            "re",
+            "im",
+            "arg",
+        ]
+    },
     "Abs": "abs",
     "ceiling": "ceil",
     "loggamma": "lgamma",
@@ -154,7 +181,7 @@ class _Border:
             return build.const(Fraction(*map(int, e.as_integer_ratio())), Kind.REAL)
         if e.is_Rational:
             return build.const(Fraction(int(e.p), int(e.q))) if e.q != 1 else build.const(int(e.p))
-        if e.is_number and e.is_finite is False or str(e) in ("nan", "zoo"):
+        if (e.is_number and e.is_finite is False) or str(e) in ("nan", "zoo"):
             raise RicciError("E0904", f"`{e}` is not a finite number")
         name = str(e)
         if name == "pi":

@@ -57,7 +57,7 @@ def test_a_block_without_statement_is_refused():
         parse_rules("(rule ((= e (f_abs x))) ((union e x)))", "planted")
 
 
-def run(term, rules, budget=Budget()):
+def run(term, rules, budget=Budget()):  # noqa: B008
     loader = Loader(new_space())
     loader.load([term])
     return saturate(loader, [term], rules, Ranges(loader.space, {}), budget)

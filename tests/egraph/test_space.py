@@ -17,7 +17,7 @@ from ricci.egraph.pricing import NodePrice
 from ricci.egraph.terms import Loader, Reader, new_space
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dsl"))
-from random_terms import terms  # noqa: E402
+from random_terms import terms
 
 FEW = Effort(steps=2_000, kicks=8)
 

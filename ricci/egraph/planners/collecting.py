@@ -9,6 +9,7 @@ cancel before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from ricci.egraph.planners.sharing import form_of, products_of, sums_of
 from ricci.egraph.rational import Rational
 from ricci.egraph.space import Axes, Form, Powers, Space

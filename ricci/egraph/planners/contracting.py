@@ -83,7 +83,8 @@ def _flatten(space: Space, c: int, node: Node) -> Network | None:
             own = {}
             for axis, key in access.items():
                 if key not in names:
-                    assert isinstance(n.payload, Contraction) and isinstance(key, int)
+                    assert isinstance(n.payload, Contraction)
+                    assert isinstance(key, int)
                     names[key] = label(n.payload.bound[key])
                 own[axis] = names[key]
             inner = _opened(space, ref >> 1, at)
@@ -367,7 +368,9 @@ def connected_subsets(labels: Sequence[frozenset[int]], limit: int) -> list[int]
     return list(found)
 
 
-def cheapest_tree(labels: Sequence[frozenset[int]], out: frozenset[int], pair: Any, names: Sequence[Tree], limit: int = SUBSETS) -> Tree | None:
+def cheapest_tree(
+    labels: Sequence[frozenset[int]], out: frozenset[int], pair: Any, names: Sequence[Tree], limit: int = SUBSETS
+) -> Tree | None:
     """Tree of least total pair cost among those without outer products of parts; None if there are too many subsets to see.
 
     Dynamic programming over connected subsets; parts that do not hang together are multiplied at the end, smallest first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from ricci.egraph.planners.sharing import products_of, sums_of
 from ricci.egraph.rational import Rational
 from ricci.egraph.space import Form, Powers, Space
@@ -73,5 +74,3 @@ def group_coefficients(space: Space, classes: Sequence[int]) -> int:
             space.sum([(factor * q, ref) for q, ref in parts])
             made += 1
     return made
-
-

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
 from ricci.egraph.rational import Rational, over
 from ricci.egraph.space import Form, Powers, Space
+
+WORK = 2_000_000  # pairs of uses that one round looks at
 
 
 def form_of(space: Space, members: Sequence[tuple[Rational, int]]) -> Form:
@@ -60,16 +63,10 @@ def share_sums(space: Space, classes: Sequence[int], limit: int, variants: int =
         for d in form:
             where.setdefault(d, []).append(i)
     proposed: dict[tuple[tuple[int, Rational], ...], dict[int, None]] = {}
-    for i, (c, form) in enumerate(chosen):
-        counts: dict[int, int] = {}
-        for d in form:
-            for j in where[d]:
-                if j < i and chosen[j][0] != c:
-                    counts[j] = counts.get(j, 0) + 1
-        for j, count in counts.items():
-            if count >= 2:
-                for part in _proportional(form, chosen[j][1]):
-                    proposed.setdefault(part, {}).update({i: None, j: None})
+    for i, j in _pairs([list(form) for _, form in chosen], where):
+        if chosen[i][0] != chosen[j][0]:
+            for part in _proportional(chosen[i][1], chosen[j][1]):
+                proposed.setdefault(part, {}).update({i: None, j: None})
     made = 0
     for part, users in sorted(proposed.items(), key=lambda item: -(len(item[0]) - 1) * (len(item[1]) - 1)):
         if made >= limit:
@@ -83,6 +80,22 @@ def share_sums(space: Space, classes: Sequence[int], limit: int, variants: int =
             if rest:
                 space.union(space.sum([(over(form[part[0][0]], part[0][1]), common), *rest]), 2 * c)
     return made
+
+
+def _pairs(members: Sequence[Sequence[int]], where: dict[int, list[int]]) -> Iterator[tuple[int, int]]:
+    """Pairs (i, j), j < i, of lists with two common members, as far as WORK goes."""
+    work = 0
+    for i, own in enumerate(members):
+        counts: dict[int, int] = {}
+        for d in own:
+            for j in where[d]:
+                if j >= i:
+                    break
+                counts[j] = counts.get(j, 0) + 1
+            work += len(where[d])
+        if work > WORK:
+            return
+        yield from ((i, j) for j, count in counts.items() if count >= 2)
 
 
 def _proportional(a: Form, b: Form) -> list[tuple[tuple[int, Rational], ...]]:
@@ -103,17 +116,12 @@ def share_products(space: Space, classes: Sequence[int], limit: int) -> int:
         for d in powers:
             where.setdefault(d, []).append(i)
     proposed: dict[tuple[tuple[int, int], ...], dict[int, None]] = {}
-    for i, (_, powers) in enumerate(chosen):
-        counts: dict[int, int] = {}
-        for d in powers:
-            for j in where[d]:
-                if j < i:
-                    counts[j] = counts.get(j, 0) + 1
-        for j in counts:
-            other = chosen[j][1]
-            part = tuple((d, min(k, other[d])) for d, k in sorted(powers.items()) if d in other)
-            if sum(k for _, k in part) >= 2:
-                proposed.setdefault(part, {}).update({i: None, j: None})
+    lists = [[d for d, k in powers.items() for _ in range(min(k, 2))] for _, powers in chosen]  # x^2 has two members
+    for i, j in _pairs(lists, where):
+        powers, other = chosen[i][1], chosen[j][1]
+        part = tuple((d, min(k, other[d])) for d, k in sorted(powers.items()) if d in other)
+        if sum(k for _, k in part) >= 2:
+            proposed.setdefault(part, {}).update({i: None, j: None})
     made = 0
     for part, users in sorted(proposed.items(), key=lambda item: -sum(k for _, k in item[0]) * len(item[1])):
         if made >= limit:
@@ -141,7 +149,7 @@ def split_powers(space: Space) -> int:
         known = sorted({1, *powers})
         for k in sorted(set(powers)):
             for a in known:
-                if 0 < k - a and a >= k - a and (k - a in known or a in known):
+                if k - a > 0 and a >= k - a and (k - a in known or a in known):
                     space.product([(_atom(space, base, a), 1), (_atom(space, base, k - a), 1)])
                     made += 1
             if k % 2 == 0 and k > 2:
