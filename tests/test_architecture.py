@@ -60,7 +60,7 @@ def test_only_encode_imports_egglog():
     assert [p.relative_to(PACKAGE).as_posix() for p in users] == ["egraph/encode.py"]
 
 
-@pytest.mark.parametrize("module", ["ricci", "ricci.__main__", "ricci.dsl.build", "ricci.dsl.parse", "ricci.dsl.check", "ricci.driver"])
+@pytest.mark.parametrize("module", ["ricci", "ricci.__main__", "ricci.dsl.build", "ricci.dsl.parse", "ricci.dsl.elaborate", "ricci.driver"])
 def test_import_is_light(module):
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -68,8 +68,10 @@ def test_import_is_light(module):
 
 
 def test_no_evaluation_of_text_and_no_pickle():
-    """A model is data: no eval, no pickle; exec nowhere (generated modules are imported as files)."""
+    """A model is data: no eval, no pickle; only the cache runs text, and that is generated source it has just compared."""
     for path in FILES:
+        if path.relative_to(PACKAGE).as_posix() == "backends/cache.py":
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec", "compile"}, f"{path}:{node.lineno}"

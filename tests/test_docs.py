@@ -57,7 +57,7 @@ def check_console(body, folder):
         done = run([sys.executable, "-m", *command.split()], folder)
         text = done.stdout + done.stderr
         position = 0
-        for line in filter(None, (piece.strip() for line in shown.splitlines() for piece in line.split("..."))):
-            found = text.find(line, position)
-            assert found >= 0, f"{command}: {line!r} is not in\n{text}"
-            position = found + len(line)
+        for wanted in filter(None, (piece.strip() for line in shown.splitlines() for piece in line.split("..."))):
+            found = text.find(wanted, position)
+            assert found >= 0, f"{command}: {wanted!r} is not in\n{text}"
+            position = found + len(wanted)

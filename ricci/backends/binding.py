@@ -97,9 +97,9 @@ def _from_file(
     if isinstance(argument.value, Load):
         load = argument.value
         keys = dict(load.keys)
-        key = keys.get("key")
+        named = keys.get("key")
         arrays = reader.arrays(load.path, load.span)
-        wanted: str | None = key if isinstance(key, str) else short if short in arrays else None
+        wanted: str | None = named if isinstance(named, str) else short if short in arrays else None
         return reader.array(load.path, wanted, load.span)
     return None
 

@@ -21,7 +21,7 @@ from ricci.backends.source import Namespace, comment
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size
-from ricci.lowering.kernel import Array, Kernel
+from ricci.lowering.kernel import Array, Kernel, Load
 from ricci.lowering.schedule.plan import (
     Assign,
     Call,
@@ -314,11 +314,13 @@ class _Body:
     def _assign(self, step: Assign) -> None:
         text = self.expression(step)
         self.line(f"{self._target(step.target)} = {text}")
+        if any(isinstance(leaf, Load) for leaf in step.leaves.values()):
+            self.line("gone = meet(gate, gone, threads)")  # nobody overwrites an element that others still read
 
     def expression(self, step: Assign) -> str:
         """Text of a scalar value; elements of arrays are read where they lie."""
         slots = {slot.name: slot for slot in self.writer.plan.slots}
-        loads = [leaf.array for leaf in step.leaves.values() if hasattr(leaf, "array")]
+        loads = [leaf.array for leaf in step.leaves.values() if isinstance(leaf, Load)]
         arrays = tuple(Array(n, slots[n].kind, slots[n].rank) for n in dict.fromkeys(loads))
         pseudo = Kernel("", arrays, (), (), step.leaves, step.computed)
         inner = KernelWriter(pseudo, 1, self.writer.single, self.names, [self.frame])

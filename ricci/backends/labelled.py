@@ -31,8 +31,8 @@ class Labelled:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.values, dtype=dtype, copy=copy)
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.values.__dlpack__(**options)
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
+        return self.values.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> Any:
         return self.values.__dlpack_device__()
@@ -53,5 +53,9 @@ class Labelled:
         """The same data as `xarray.DataArray`, units in its attributes."""
         import xarray
 
-        coordinates = {name: (name, values, {"units": unit} if unit else {}) for name, (values, unit) in self.coordinates.items() if name in self.axes}
-        return xarray.DataArray(self.values, dims=self.axes, coords=coordinates, name=self.name, attrs={"units": self.unit} if self.unit else {})
+        coordinates = {
+            name: (name, values, {"units": unit} if unit else {}) for name, (values, unit) in self.coordinates.items() if name in self.axes
+        }
+        return xarray.DataArray(
+            self.values, dims=self.axes, coords=coordinates, name=self.name, attrs={"units": self.unit} if self.unit else {}
+        )

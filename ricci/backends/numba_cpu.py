@@ -82,6 +82,8 @@ from ricci.backends.vectors import (
 )
 
 infinity = math.inf
+pi = math.pi
+im = 1j
 nan = math.nan
 float32 = np.float32
 complex64 = np.complex64
@@ -188,9 +190,9 @@ class Executable:
         return self._bind(sizes)[0]
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
-        """Memory of one call: the arenas and the results."""
+        """Memory of one call: the arenas, the arguments and the results."""
         total = self.storage(sizes).planned_bytes(4 if self.single else 8)
-        for place in self.plan.results.values():
+        for place in (*self.plan.inputs.values(), *self.plan.results.values()):
             if isinstance(place, Place):
                 count = 1
                 for n in place.slot.extents:

@@ -153,6 +153,7 @@ class Pictures:
             series = pictures.Curve(like.name, np.array([float(v) for _, v in frames]))
             return str(pictures.lines(path, title, pictures.Axis("t", times, self.model.time_unit.text), [series], ylabel))
         middle = tuple(n // 2 for n in like.shape[2:])
-        cut = [pictures.Curve(c.label, c.values[:, :, *middle]) for c in curves]
+        place: Any = (..., *middle)
+        cut = [pictures.Curve(c.label, c.values[place]) for c in curves]
         where = ", ".join(f"{a.name} = {a.values[m]:.4g}" for a, m in zip(axes[2:], middle, strict=True))
         return str(pictures.maps(path, f"{title} at {where}", axes[0], axes[1], cut, like.unit))

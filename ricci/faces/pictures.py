@@ -41,7 +41,7 @@ class Curve:
     values: Array
 
 
-def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
+def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> Any:
     try:
         import matplotlib
     except ImportError:

@@ -153,12 +153,15 @@ def complex_value(a: Any, b: Any) -> Any:
 # exact values
 
 
-def at_points(**points: int | Fraction | float) -> Callable[..., Number | None]:
-    """Values at single points: zero=..., one=..., minus_inf=..., plus_inf=..."""
-    names: dict[str, Number] = {"zero": Fraction(0), "one": Fraction(1), "minus_inf": -inf, "plus_inf": inf}
+def at_points(
+    zero: Number | None = None, one: Number | None = None, minus_inf: Number | None = None, plus_inf: Number | None = None
+) -> Callable[..., Number | None]:
+    """Values at single points, the others unknown."""
+    points: dict[Number, Number | None] = {Fraction(0): zero, Fraction(1): one, -inf: minus_inf, inf: plus_inf}
     table: dict[Number, Number] = {}
-    for name, value in points.items():
-        table[names[name]] = value if isinstance(value, float) else Fraction(value)
+    for point, value in points.items():
+        if value is not None:
+            table[point] = value if isinstance(value, float) else Fraction(value)
     return lambda x: table.get(x)
 
 

@@ -85,7 +85,9 @@ TUPLE = base.define(
 
 def add_tuples(left: Term, right: Term) -> Term:
     """Sum of two tuples of one type, component by component (bool and int components: those of the left)."""
-    return make_tuple([
-        build.add(make_proj(left, k), make_proj(right, k)) if component.kind > component.kind.INT else make_proj(left, k)
-        for k, component in enumerate(left.type)
-    ])
+    return make_tuple(
+        [
+            build.add(make_proj(left, k), make_proj(right, k)) if component.kind > component.kind.INT else make_proj(left, k)
+            for k, component in enumerate(left.type)
+        ]
+    )

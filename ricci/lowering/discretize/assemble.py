@@ -72,8 +72,8 @@ class Assembly:
         return sides
 
     def _resolved(self, condition: Condition) -> Condition:
-        residual = substitute([condition.residual], dict(self.system.defined))[0]
-        return replace(condition, residual=residual)
+        """Formulas and velocities put in; the time derivative of a field of first order stays, and is refused later."""
+        return replace(condition, residual=self.system.resolve_velocities(condition.residual))
 
     def _moving(self, s: SideConditions) -> SideConditions:
         values = tuple(self.system.resolve(along_time(v, self.system.fields)) for v in s.values)
@@ -280,7 +280,11 @@ class Assembly:
         if not self.lowering.lines or not self.states:
             return ()
         why = "named in `solve`" if self.options.chosen else "the default: conservative, the smallest stencil"
-        return (Choice("space", f"fd(order={self.options.accuracy})", why),)
+        found = [Choice("space", f"fd(order={self.options.accuracy})", why)]
+        for (c, n), order in sorted(self.lowering.reduced.items()):
+            reason = f"the derivative of order {n} along `{c}` has stable closures up to this order"
+            found.append(Choice(f"order at the sides of {c}", str(order), reason))
+        return tuple(found)
 
     def program(self) -> Program:
         self.make_arguments()

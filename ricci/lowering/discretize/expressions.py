@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from ricci.dsl import build
@@ -55,29 +55,56 @@ def differentiate(term: Term, coordinate: str, n: int) -> Term:
         return build.conform(term, like)
     if coordinate == TIME:
         return build.partial(term, coordinate, n)
+    done: dict[Term, Term] = {}
+    stack = [term]
+    while stack:
+        t = stack[-1]
+        if t in done:
+            stack.pop()
+            continue
+        parts = _parts(t, coordinate)
+        missing = [part for part in parts if part not in done]
+        if missing:
+            stack.extend(missing)
+            continue
+        done[t] = _differentiated(t, coordinate, n, [done[part] for part in parts])
+        stack.pop()
+    return build.conform(done[term], Type(max(done[term].kind, like.kind), like.axes))
+
+
+def _parts(term: Term, coordinate: str) -> list[Term]:
+    """Terms whose derivatives give that of the term: summands, or the varying factor of a product."""
     if coordinate not in term.axes:
-        return build.zero(like)
-    result = _differentiate(term, coordinate, n)
-    return build.conform(result, Type(max(result.kind, like.kind), like.axes))
-
-
-def _differentiate(term: Term, coordinate: str, n: int) -> Term:
-    if term.op == "cast" and term.args[0].kind >= Kind.REAL:
-        return differentiate(term.args[0], coordinate, n)
-    if term.op == "symbol" and name_of(term) == coordinate:
-        return build.const(1 if n == 1 else 0, Kind.REAL)
+        return []
     if term.op == "linear":
-        return build.linear([(c, differentiate(t, coordinate, n)) for c, t in linear.terms_of(term)])
+        return [t for _, t in linear.terms_of(term)]
+    if term.op == "cast" and term.args[0].kind >= Kind.REAL:
+        return [term.args[0]]
     if term.op == "reindex":
         core, extra = reindex.split_expand(term)
-        if extra:
-            return differentiate(core, coordinate, n)
+        return [core] if extra else []
     if term.op == "contract" and is_product(term):
-        fixed = [t for t in term.args if coordinate not in t.axes]
         varying = [t for t in term.args if coordinate in t.axes]
-        if fixed:
-            return build.mul(*fixed, differentiate(build.mul(*varying), coordinate, n))
-    return build.partial(term, coordinate, n)
+        return [build.mul(*varying)] if len(varying) < len(term.args) else []
+    return []
+
+
+def _differentiated(term: Term, coordinate: str, n: int, parts: Sequence[Term]) -> Term:
+    """The derivative of one node from those of its parts."""
+    like = Type(max(term.kind, Kind.REAL), term.axes)
+    if coordinate not in term.axes:
+        return build.zero(like)
+    if term.op == "symbol" and name_of(term) == coordinate:
+        return build.expand(build.const(1 if n == 1 else 0, Kind.REAL), term.axes)
+    if not parts:
+        return build.partial(term, coordinate, n)
+    if term.op == "linear":
+        result = build.linear([(c, part) for (c, _), part in zip(linear.terms_of(term), parts, strict=True)])
+    elif term.op == "contract":
+        result = build.mul(*[t for t in term.args if coordinate not in t.axes], parts[0])
+    else:
+        result = parts[0]
+    return build.conform(result, Type(max(result.kind, like.kind), like.axes))
 
 
 def is_product(term: Term) -> bool:

@@ -28,6 +28,7 @@ from ricci.lowering.discretize.schemes.closures import Closure
 from ricci.lowering.discretize.unknowns import Unknown
 
 Key = tuple[Term, Place]
+DEEPEST = 16  # derivatives inside derivatives that are lowered
 
 
 @dataclass(eq=False)
@@ -44,7 +45,9 @@ class Lowering:
     resizer: Resizer
     needed: dict[str, int] = field(default_factory=dict)
     statement: tuple[str, Span | None] = ("", None)
+    reduced: dict[tuple[str, int], int] = field(default_factory=dict)  # (coordinate, derivative) -> order at its sides
     _done: dict[Key, Term] = field(default_factory=dict)
+    _depth: int = 0
 
     # entry points
 
@@ -322,11 +325,23 @@ class Lowering:
             given = ", ".join(str(m) for m in kind) or "none"
             notes = (f"the conditions there prescribe derivatives of order: {given}",)
             raise CannotLower("E0502", f"{what} in `{text}`" if text else what, span, help=remedy, notes=notes)
+        stated = closures.STATED_ORDER.get(n, self.accuracy)
+        if stated < self.accuracy:
+            self.reduced[c, n] = stated
         return how
 
     # derivatives of expressions
 
     def _partial(self, term: Term, place: Place) -> Term:
+        if self._depth == DEEPEST:
+            raise self.cannot(f"derivatives nested more than {DEEPEST} deep")
+        self._depth += 1
+        try:
+            return self._derivative(term, place)
+        finally:
+            self._depth -= 1
+
+    def _derivative(self, term: Term, place: Place) -> Term:
         core, orders = expressions.orders_of(term)
         if expressions.TIME in orders:
             raise self.cannot("a time derivative that no equation determines")

@@ -45,6 +45,12 @@ class System:
         """The term with time derivatives replaced by components and right-hand sides, and defined fields by their formulas."""
         return Resolver(self.fields, self.defined, self.meaning).resolve(term)
 
+    def resolve_velocities(self, term: Term) -> Term:
+        """As `resolve`, but only time derivatives that are components are replaced."""
+        symbols = {c.symbol for c in self.components}
+        velocities = {node: value for node, value in self.meaning.items() if value in symbols}
+        return Resolver(self.fields, self.defined, velocities).resolve(term)
+
 
 def component_name(field: str, order: int) -> str:
     """`u`, `dt(u)`, `dtt(u)`: as a model writes them."""

@@ -229,8 +229,15 @@ class Block:
         return steps
 
     def title(self, term: Term) -> str:
+        """A name for what a term is: that of the result, of the field it is an increment of, or of its operator."""
         if term in self.shop.titles:
             return self.shop.titles[term]
+        if term.op == "map" and term.attrs[0] == "group":
+            return self.title(term.args[0])
+        if term.op == "linear" and term.axes:
+            for c, t in zip(term.attrs, term.args, strict=True):
+                if c == 1 and t in self.places and t.axes == term.axes:
+                    return f"{self.places[t].slot.name.partition('_')[0]}_stage"
         return {"linear": "sum", "contract": "product", "map": "value", "reduce": "extreme", "reindex": "part"}.get(term.op, term.op)
 
     def title_of_component(self, term: Term, k: int, init: Term) -> str:

@@ -24,6 +24,7 @@ class Item:
     reads: list[Point] = field(default_factory=list)
     scalars: list[Term] = field(default_factory=list)
     cuts: dict[str, dict[Size, None]] = field(default_factory=dict)
+    cost: int = 0  # points evaluated in one turn of the loops: the length of its code
     wrapped: bool = False  # reads its argument with `mod`, to fill ghosts
 
     @property
@@ -63,7 +64,9 @@ def collect(item: Item, roots: Iterable[Point], leaf: Callable[[Term], bool]) ->
     ranges = Ranges.of(item.loops)
     puller = Puller(ranges, lambda t: t is not item.term and leaf(t))
     scalars: dict[Term, None] = {}
-    for at in puller.walk(roots):
+    points = puller.walk(roots)
+    item.cost = len(points)
+    for at in points:
         term = at.term
         if term is not item.term and (is_leaf(term) or leaf(term)):
             if term.axes:

@@ -15,6 +15,7 @@ from ricci.dsl.term import Term
 from ricci.dsl.types import Size, TupleType
 from ricci.lowering.schedule.items import Item
 
+LARGEST_KERNEL = 800  # operations in one kernel: compilers need more than proportional time for longer ones
 Key = tuple[tuple[str, ...], tuple[Size, ...], str | None, str]
 
 
@@ -123,6 +124,8 @@ class Levels:
             if place is None:
                 continue
             number, needs = place
+            if sum(i.cost for i in group.items) + item.cost > LARGEST_KERNEL:
+                continue
             for at in range(number, len(group.passes)):
                 if group.passes[at][0] == key:
                     group.passes[at][1].append(item)

@@ -66,6 +66,10 @@ _TABLE: dict[tuple[int, tuple[int, ...]], dict[int, int | tuple[int, int]]] = {
 }
 
 
+# order of the solution that odd derivatives keep between sides, whatever the accuracy inside
+STATED_ORDER = {1: 4, 3: 5}
+
+
 def used_conditions(derivative: int, kind: tuple[int, ...]) -> tuple[int, ...]:
     """The conditions of a side that the closure of a derivative takes into account.
 
