@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from ricci.backends.emit_kernel import ARENAS, OWN_NAMES, Emitted, KernelWriter, count_uses, joined
 from ricci.backends.expressions import Expressions, Frame
 from ricci.backends.source import Namespace, comment
-from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size
 from ricci.lowering.kernel import Array, Kernel, Load
@@ -113,8 +113,9 @@ class DriverWriter:
         if len(segments(self.plan.steps)) > 1:
             border += [t for step in self.plan.steps for t in defined(step)]
             border += [t for s in self.plan.steps if isinstance(s, Call) for t in (*s.arguments, *s.results) if isinstance(t, Term)]
+        given = {t for t in self.plan.inputs.values() if isinstance(t, Term)}
         for t in dict.fromkeys(border):
-            if t.op == "symbol" and t not in sig.scalars:
+            if t.op == "symbol" and t not in sig.scalars and (t in given or name_of(t) not in CONSTANTS):
                 array = SCALAR_ARRAYS[t.kind]
                 sig.scalars[t] = (array, counts[array])
                 counts[array] += 1
@@ -162,6 +163,8 @@ class _Body:
                 array, k = sig.scalars[t]
                 text = f"{array}[{k}]" + (" != 0" if t.kind == Kind.BOOL else "")
                 lines.append(f"{self.names.of(('scalar', t), name_of(t))} = {text}")
+            elif name_of(t) in CONSTANTS:
+                lines.append(f"{self.names.of(('scalar', t), name_of(t))} = {CONSTANTS[name_of(t)]!r}")
         for (extent, points), k in self.cuts.items():
             lines.append(f"count_{k} = pieces({extent}, {points})")
             lines.append(f"begin_{k} = edge({extent}, count_{k}, count_{k} * me // threads)")
@@ -278,7 +281,8 @@ class _Body:
             return
         rows = [self._row(t) for t, _ in emitted.totals]
         targets = ", ".join(f"{array}[{row} + piece]" for array, row in rows)
-        self.line("gone = meet(gate, gone, threads)")
+        if not self.frame.lines or not self.frame.lines[-1].startswith("gone = meet"):
+            self.line("gone = meet(gate, gone, threads)")
         count = f"count_{cut}"
         call = self.call(emitted, [*arguments, f"edge({extent}, {count}, piece)", f"edge({extent}, {count}, piece + 1)"])
         self.line(f"for piece in range({count} * me // threads, {count} * (me + 1) // threads):")

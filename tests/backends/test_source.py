@@ -147,3 +147,19 @@ def test_precision(single):
     assert found["r"].dtype == (np.float32 if single else np.float64)
     assert_close(found, expected(function, arguments, {"x": 45}), 2e-5 if single else 1e-13)
     assert name_of(u) == "u"
+
+
+def test_mathematical_constants():
+    """`pi` and `im` have values of their own, unless a parameter has that name."""
+    u, pi, im = symbol("u", x="x"), symbol("pi"), symbol("im", Kind.COMPLEX)
+    k = symbol("k", Kind.INT)
+    turned = build.mul(im, build.apply("cos", build.mul(pi, u)))
+    body = Function(
+        "b",
+        (k, symbol("z", Kind.COMPLEX, x="x")),
+        (("k", build.add(k, build.const(1))), ("z", build.mul(im, symbol("z", Kind.COMPLEX, x="x")))),
+    )
+    once = Function("c", body.params, (("on", build.apply("lt", k, build.const(1))),))
+    loop = build.iterate(body, once, [build.const(0), turned])
+    everywhere(Function("constants", (u,), (("turned", turned), ("scalar", pi), ("again", build.proj(loop, 1)))), [{"x": 9}])
+    everywhere(Function("parameters", (u, pi), (("turned", turned), ("scalar", build.mul(pi, im)))), [{"x": 9}])
