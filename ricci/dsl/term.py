@@ -136,6 +136,13 @@ def subfunctions(term: Term) -> tuple[Function, ...]:
     return tuple(a for a in attrs if isinstance(a, Function)) if isinstance(attrs, tuple) else ()
 
 
+def with_subfunctions(term: Term, functions: Sequence[Function]) -> Term:
+    """The term with its functions, in the order of `subfunctions`, exchanged for others of the same types."""
+    new = iter(functions)
+    attrs: Any = term.attrs
+    return intern(term.op, term.args, tuple(next(new) if isinstance(a, Function) else a for a in attrs), term.type)
+
+
 def walk(roots: Iterable[Term]) -> list[Term]:
     """Every distinct subterm, arguments before the terms that use them; bodies of scan and iterate are not entered."""
     seen: set[Term] = set()

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from ricci import cost
 from ricci.cost import Price, Sizes
 from ricci.dsl.program import Program
-from ricci.dsl.term import Function, Term, walk
+from ricci.dsl.ops import OPERATORS
+from ricci.dsl.term import Function, Term, rewrite, subfunctions, walk, with_subfunctions
 from ricci.egraph.analyses import Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
@@ -72,11 +73,28 @@ def optimize_function(
     """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves)."""
     if level <= 1 or not worthwhile(function.roots):
         return function, None
-    run = Optimization(function.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {})
+    start = _with_optimized_bodies(function, level, machine, sizes or {})
+    run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {})
     roots = run.result()
     results = tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))
     report = run.report(function.name, [name for name, _ in function.results])
     return Function(function.name, function.params, results), report
+
+
+def _with_optimized_bodies(function: Function, level: int, machine: Machine, sizes: dict[str, int]) -> Function:
+    """The function with the bodies of its recurrences and loops optimized, innermost first."""
+
+    def visit(term: Term, args: tuple[Term, ...]) -> Term:
+        renewed = term if args == term.args else OPERATORS[term.op].rebuild(term, args)
+        if renewed.op not in ("scan", "iterate"):
+            return renewed
+        bodies = [optimize_function(f, level, machine, sizes)[0] for f in subfunctions(renewed)]
+        return with_subfunctions(renewed, bodies)
+
+    if not any(t.op in ("scan", "iterate") for t in walk(function.roots)):
+        return function
+    roots = rewrite(function.roots, visit)
+    return replace(function, results=tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True)))
 
 
 def worthwhile(roots: Sequence[Term]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ricci.cost import Price, Sizes
 from ricci.dsl.term import Term
 from ricci.egraph.analyses import Range, Ranges
-from ricci.egraph.planners import cancelling, collecting, contracting, factoring, sharing
+from ricci.egraph.planners import cancelling, collecting, contracting, factoring, merging, sharing
 from ricci.egraph.terms import Loader
 
 FACTORS = 6  # factors of one sum that are tried
@@ -23,6 +23,8 @@ def propose(
     space.rebuild()
     for _ in range(rounds):
         size = space.size()
+        done.append(("contractions", "contractions that differ in one factor", merging.merge_contractions(loader, limit)))
+        space.rebuild()
         done.append(("sums", "coefficients of outer loops collected", collecting.collect(space, space.classes(), limit)))
         if any(node.op == "recip" for node in space.table):
             done.append(("products", "x times 1/x", cancelling.cancel(space, Ranges(space, given))))
