@@ -35,16 +35,14 @@ def check(file: tree.File) -> Model:
     model.uses_units = any(isinstance(n, tree.UnitExpr) for n in tree.walk(file))
     model.time_unit = Unit(text="s") if model.uses_units else Unit()
     checker = Checker(file, model, called=_called(file))
-    first = [s for s in file.statements if isinstance(s, tree.DomainDeclaration | tree.UnitDeclaration | tree.DimDeclaration)]
-    second = [s for s in file.statements if not isinstance(s, tree.DomainDeclaration | tree.UnitDeclaration | tree.DimDeclaration)]
-    for statement in [*first, *second]:
+    for statement in sorted(file.statements, key=_rank):
         checker.attempt(partial(checker.declare, statement))
     if _beyond(checker, file):
         checker.diagnostics.raise_if_any(CheckFailed)
         model.unsupported.sort(key=lambda u: u.span.start if u.span else 0)
         return model
-    for declared in list(checker.names.table.values()):
-        checker.attempt(declared.get)
+    for name in _in_order(checker, file):
+        checker.attempt(checker.names.table[name].get)
     for statement in file.statements:
         if isinstance(statement, tree.Solve):
             checker.attempt(partial(options.solve, checker, statement))
@@ -68,6 +66,33 @@ def _called(file: tree.File) -> frozenset[str]:
             if isinstance(function, tree.Name):
                 found.add(function.id)
     return operator_names() & found
+
+
+def _rank(statement: tree.Statement) -> int:
+    """Units, then names that are made when used, then domains, whose bounds use them, then names of sides."""
+    kinds = (tree.UnitDeclaration, tree.Statement, tree.DomainDeclaration, tree.SideDeclaration)
+    return max(k for k, kind in enumerate(kinds) if isinstance(statement, kind)) if not isinstance(statement, kinds[0]) else 0
+
+
+def _in_order(checker: Checker, file: tree.File) -> list[str]:
+    """Names, each after those that its declaration uses, so that a long chain of definitions is made link by link."""
+    table = checker.names.table
+    uses: dict[str, list[str]] = {}
+    for statement in file.statements:
+        for name, _, _ in checker.declared(statement):
+            uses[name.id] = [n.id for n in tree.walk(statement) if isinstance(n, tree.Name) and n.id in table and n.id != name.id]
+    order: dict[str, None] = {}
+    entered: set[str] = set()
+    for start in table:
+        stack = [(start, False)]
+        while stack:
+            made, complete = stack.pop()
+            if complete:
+                order[made] = None
+            elif made not in entered:
+                entered.add(made)
+                stack += [(made, True), *((n, False) for n in reversed(uses.get(made, [])))]
+    return list(order)
 
 
 def _beyond(checker: Checker, file: tree.File) -> bool:

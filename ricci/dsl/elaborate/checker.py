@@ -79,6 +79,12 @@ class Checker:
         except Skip:
             pass
 
+    def need(self, name: str) -> None:
+        """Skip where the declaration of a name was wrong: it has been reported."""
+        found = self.names.find(name)
+        if found is not None and found.state == "failed":
+            raise Skip
+
     # coordinates
 
     def coordinates(self) -> tuple[Axis, ...]:
@@ -108,14 +114,14 @@ class Checker:
             case tree.SideDeclaration():
                 self.sides[statement.name.id] = tuple(s for d in statement.sides for s in self._named_sides(d))
             case _:
-                for name, word, make in self._declared(statement):
+                for name, word, make in self.declared(statement):
                     if name.id in self.called:
                         said = f"`{name.id}` is an operator that this model uses"
                         self.diagnostics.add("E0103", said, name.span, label="take another name")
                         continue
                     self.names.declare(name, word, make, self.diagnostics)
 
-    def _declared(self, statement: tree.Statement) -> list[tuple[tree.Name, str, Callable[[], Any]]]:
+    def declared(self, statement: tree.Statement) -> list[tuple[tree.Name, str, Callable[[], Any]]]:
         """Names of a statement that are made when first used, with the word for each."""
         match statement:
             case tree.DimDeclaration():
@@ -156,6 +162,14 @@ class Checker:
             self.cannot("the geometry of a domain made of shapes", statement.shape.span)
             self._shape_axes(statement)
             return
+        try:
+            self._interval_axes(statement)
+        except (CheckFailed, Skip):  # what needs this domain has no errors of its own
+            for name in [statement.name, *(axis.name for axis in statement.axes)]:
+                self.names.table[name.id] = Declared("domain", name.span, lambda: None, state="failed")
+            raise
+
+    def _interval_axes(self, statement: tree.DomainDeclaration) -> None:
         coordinates = []
         for axis in statement.axes:
             lo, hi = self.reader().scalar(axis.lo), self.reader().scalar(axis.hi)
@@ -269,6 +283,7 @@ class Checker:
         domain = None
         if f.domain.id != "t":
             domain = self.model.domains.get(f.domain.id)
+            self.need(f.domain.id)
             if domain is None:
                 raise CheckFailed("E0101", f"there is no domain `{f.domain.id}`", f.domain.span)
             axes |= {c.name: self.model.sizes[c.name] for c in domain.coordinates}
@@ -304,6 +319,7 @@ class Checker:
             self.cannot(f"`{p.name.id}(t)`: a param that is a series in time", p.span)
         elif p.domain is not None:
             domain = self.model.domains.get(p.domain.id)
+            self.need(p.domain.id)
             if domain is None:
                 raise CheckFailed("E0101", f"there is no domain `{p.domain.id}`", p.domain.span)
             for c in domain.coordinates:
@@ -423,6 +439,7 @@ class Checker:
             return ((names[0], names[1]),)
         if len(names) == 1 and names[0] in self.sides:
             return self.sides[names[0]]
+        self.need(names[0])
         from ricci.dsl.spelling import nearest
 
         known = [f"{c.name}.{e}" for d in self.model.domains.values() for c in d.coordinates for e in ("lo", "hi")] + list(self.sides)
@@ -495,6 +512,7 @@ class Checker:
         sign = 1 if condition.operators[0].startswith(">") else -1
         margin = build.linear([(sign, left.term), (-sign, right.term)])
         name = statement.target.name
+        self.need(name.id)
         known = self.model.fields.get(name.id)
         if known is None:
             raise CheckFailed("E0101", f"`{name.id}` is no field", name.span, label="an event sets fields")

@@ -131,6 +131,7 @@ def boundary(check: Checker, statement: tree.Boundary, rank: int) -> None:
     """Conditions of fields on sides; one equation written for the first field is read for each by renaming it."""
     sides = [s for d in statement.sides for s in check.sides_of(d)]
     for dotted in statement.fields:
+        check.need(dotted.names[0].id)
         if dotted.names[0].id not in {f.of or n.partition(".")[0] for n, f in check.model.fields.items()}:
             raise CheckFailed("E0101", f"there is no field `{dotted.text}`", dotted.span)
     if len(statement.equations) not in (1, len(statement.fields)):
@@ -164,7 +165,9 @@ def _condition(
 
         scope = Names(check.names)
         found = check.names.find(name)
-        assert found is not None
+        if found is None:
+            said = f"{len(statement.fields)} components and one condition"
+            raise CheckFailed("E0301", said, equality.span, label="write one for each component")
         scope.table[written] = Declared("field", statement.span, found.get)
         reader = replace(reader, scope=scope)
     left, right = reader.value(equality.left), reader.value(equality.right)
@@ -175,7 +178,11 @@ def _condition(
     targets = [n for n, f in check.model.fields.items() if n == name or f.of == name]
     pairs = _pairs(left, right)
     if len(pairs) != len(targets):
-        targets = [name] * len(pairs)
+        symbols = set(walk([t for pair in pairs for t in pair]))
+        targets = [n for n in targets if check.model.fields[n].symbol in symbols]
+        if len(targets) != len(pairs):
+            said = f"a condition of the vector `{name}` is one for each component"
+            raise CheckFailed("E0206", said, equality.span, label=f"this is one for {len(pairs)}")
     for target, (a, b) in zip(targets, pairs, strict=True):
         residual = build.sub(_real(a), _real(b))
         if check.coordinate(side[0]).periodic:
@@ -192,6 +199,7 @@ def initial(check: Checker, statement: tree.Initial) -> None:
     name, order = target.name, 0
     if target.arguments and set(name.id.lstrip("d")) == {"t"} and isinstance(target.arguments[0], tree.Name):
         order, name = name.id.count("t"), target.arguments[0]
+    check.need(name.id)
     fields = [n for n, f in check.model.fields.items() if n == name.id or f.of == name.id]
     if not fields:
         from ricci.dsl.spelling import nearest

@@ -13,7 +13,7 @@ from ricci.dsl.index import Index
 from ricci.dsl.model import Unit
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.spelling import nearest
-from ricci.dsl.term import Term
+from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import Kind, Type, equal
 from ricci.dsl.units import NUMBER, Powers, multiply, over, raised
 from ricci.errors import CheckFailed, Span
@@ -68,7 +68,10 @@ class Reader:
         read = READERS.get(type(node))
         if read is None:
             raise CheckFailed("E0206", f"`{node.span.text}` has no value here", node.span)
-        return read(self, node, free)
+        try:
+            return read(self, node, free)
+        except TermError as error:
+            raise CheckFailed("E0203", f"`{node.span.text}`: {error}", node.span) from None
 
     def _call(self, node: tree.Call, free: frozenset[str]) -> Any:
         from ricci.dsl.elaborate.calls import call
@@ -87,6 +90,8 @@ class Reader:
         if node.id == "t":
             return Value(real("t"), self.check.time_powers)
         found = self.scope.find(node.id)
+        if found is None and node.id == "n" and self.side is not None:
+            return self._normal(*self.side)
         if found is None:
             raise self.unknown(node)
         entity = found.get()
@@ -98,6 +103,12 @@ class Reader:
         if isinstance(entity, Value):
             self._used(entity, node, free)
         return entity
+
+    def _normal(self, coordinate: str, end: str) -> Value:
+        """`n`: the outward normal of the side of this condition."""
+        names = tuple(axis.name for axis in self.check.coordinates())
+        sign = 1 if end == "hi" else -1
+        return Value(tuple(build.const(sign if n == coordinate else 0) for n in names), names=names)
 
     def _used(self, value: Value, node: tree.Node, free: frozenset[str]) -> None:
         if isinstance(value.data, Term):

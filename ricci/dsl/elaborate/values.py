@@ -123,9 +123,10 @@ class Names:
         first = self.table.get(name.id)
         if name.id in ("pi", "im", "inf", "t"):
             diagnostics.add("E0103", f"`{name.id}` is predefined", name.span, label="take another name")
-        elif first is not None and first.word == "coordinate" and word != "coordinate":
-            label = f"the coordinate is in line {first.span.line}; take another name"
-            diagnostics.add("E0103", f"`{name.id}` is a coordinate", name.span, label=label)
+        elif first is not None and word == "coordinate" and first.word not in ("coordinate", "domain"):
+            label = f"the coordinate is in line {name.span.line}; take another name"
+            diagnostics.add("E0103", f"`{name.id}` is a coordinate", first.span, label=label)
+            self.table[name.id] = Declared(word, name.span, make)
         elif first is not None:
             label = f"the {first.word} `{name.id}` is in line {first.span.line}"
             diagnostics.add("E0102", f"`{name.id}` is declared twice", name.span, label=label)
