@@ -53,7 +53,7 @@ def parse(source: Source, settings: Settings = Settings()) -> tree.File:
 
 def check(file: tree.File) -> Model:
     """Tree -> model: names, axes, units and conditions are right, or CheckFailed says what is not."""
-    from ricci.dsl.elaborate import check as check_file
+    from ricci.dsl.check import check as check_file
 
     return check_file(file)
 

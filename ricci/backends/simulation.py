@@ -110,11 +110,17 @@ class Simulation:
     record: Callable[[str, float, dict[str, Any]], None]
     keep: frozenset[str] = frozenset()  # snapshot functions whose values the caller wants back
 
-    def run(self, stops: Sequence[Stop]) -> Trajectory:
-        """Advance from stop to stop. Ctrl-C leaves through KeyboardInterrupt with `self.trajectory` up to date."""
+    def prepare(self) -> None:
+        """Initial states, and one call of the time loop that goes nowhere: after it everything is compiled."""
         states = self._call("initial", {})
-        self.trajectory = trajectory = Trajectory(states, 0.0)
+        self.trajectory = Trajectory(states, 0.0)
         self._not_finite(states, 0.0, "initial data")
+        nowhere = {"t": 0.0, "ctl:t_stop": 0.0, "ctl:tol": self.tolerance, "ctl:max_steps": 0}
+        self._call("advance", {**states, **self.controls, **nowhere})
+
+    def run(self, stops: Sequence[Stop]) -> Trajectory:
+        """Advance from stop to stop, after `prepare`. Ctrl-C leaves through KeyboardInterrupt with `self.trajectory` up to date."""
+        trajectory = self.trajectory
         for stop in stops:
             while trajectory.time < stop.time:
                 event = self._advance(stop.time)

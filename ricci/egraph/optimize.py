@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from ricci import cost
 from ricci.cost import Price, Sizes
 from ricci.dsl.program import Program
+from ricci.dsl.push import push_reindexes
 from ricci.dsl.ops import OPERATORS
 from ricci.dsl.term import Function, Term, rewrite, subfunctions, walk, with_subfunctions
 from ricci.egraph.analyses import Range, Ranges
@@ -23,6 +24,7 @@ from ricci.egraph.verify import mismatch
 from ricci.errors import Diagnostic
 from ricci.machine import DEFAULT, Machine
 
+GROWTH = 6  # pushed index maps may make so many times as many terms
 MOST_TERMS = 50_000  # a larger function is kept as it is
 
 
@@ -136,6 +138,7 @@ class Optimization:
         """The cheapest equal terms found; the given ones where nothing is cheaper or a check fails."""
         refs = self.load("source", self.before)
         self.rewrite()
+        self.push()
         self.plan()
         found = self.choose(refs)
         if self._cost(found) < self._cost(self.before) and not self.check(found):
@@ -170,6 +173,20 @@ class Optimization:
         phases = {rule.name: rule.phase for rule in rules}
         if self.engine is not None:
             self.steps += [Step(phases[name], name, count) for name, count in self.engine.fired.items()]
+
+    def push(self) -> None:
+        """Index maps nearer to the leaves, for every term that is read at other points: one pass over the grid instead of two."""
+        moved = [t for t in walk(self.before) if t.op == "reindex" and t.args[0].op in ("linear", "contract", "map")]
+        if not moved:
+            return
+        pushed = push_reindexes([*self.before, *moved])
+        if len(walk(pushed)) > GROWTH * len(walk(self.before)):
+            return
+        self.load("pushed", pushed)
+        for a, b in zip([*self.before, *moved], pushed, strict=True):
+            self.space.union(self.loader.known[a], self.loader.known[b])
+        self.space.rebuild()
+        self.steps.append(Step("structure", "index maps pushed to the leaves", len(moved)))
 
     def plan(self) -> None:
         level = self.level

@@ -120,6 +120,8 @@ class Integration:
             self.program, values, end, self._call, self.controls, self.program.tolerance, listen or (lambda _: None), record, kept
         )
         try:
+            with self.watch.stage("compile"):
+                simulation.prepare()
             with self.watch.stage("simulate"):
                 trajectory = simulation.run(stops)
             self._finish(trajectory)

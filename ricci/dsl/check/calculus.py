@@ -11,6 +11,7 @@ from ricci.dsl.check import indices
 from ricci.dsl.check.applied import Applied, Rule
 from ricci.dsl.check.context import Context, Side, error, lookup_axis
 from ricci.dsl.check.expressions import agree_axes, agree_units, number_of, numeric, rank_word, rational, scalar_of, short, value_of
+from ricci.dsl.check.scope import unknown
 from ricci.dsl.check.values import Axis, Data, Value, mapped, rank, shape
 from ricci.dsl.model import Coordinate, Domain
 from ricci.dsl.term import Term
@@ -95,6 +96,8 @@ def general(call: Applied, context: Context) -> Value:
     """`d(u, x, 3)`."""
     node = call.node.positional[0]
     coordinate = call.node.positional[1]
+    if isinstance(coordinate, tree.Name) and coordinate.id != "t" and context.scope.find(coordinate.id) is None:
+        raise unknown(coordinate.id, coordinate.span, [*coordinates_of(context), "t"], "coordinate")
     if not isinstance(coordinate, tree.Name) or not (coordinate.id == "t" or coordinate.id in coordinates_of(context)):
         raise error("E0201", f"`{short(coordinate)}` is no coordinate", coordinate, label=f"the model has {', '.join([*coordinates_of(context), 't'])}")
     n = 1
@@ -131,7 +134,7 @@ def gradient(call: Applied, context: Context) -> Value:
     if value.rank > 1:
         raise error("E0206", f"`grad` of the {rank_word(value.rank)} `{short(node)}`", node, label="takes a scalar or a vector")
     domain = domain_of(value, node, context, "grad")
-    names, unit = _length(domain, node, "grad")
+    names, unit = _length(domain, call.node, "grad")
     data = tuple(mapped(lambda t, c=c: _partial(t, c), value.data) for c in domain.coordinates)
     return Value(data, over(value.unit, unit), value.order, names)  # type: ignore[arg-type]
 
@@ -142,7 +145,7 @@ def divergence(call: Applied, context: Context) -> Value:
     if not value.rank:
         raise error("E0206", f"`div` of the scalar `{short(node)}`", node, label="takes a vector or a tensor")
     domain = domain_of(value, node, context, "div")
-    names, unit = _length(domain, node, "div")
+    names, unit = _length(domain, call.node, "div")
     if len(value.data) != len(names):
         raise error("E0206", f"`{short(node)}` has {len(value.data)} components, the domain {len(names)} coordinates", node)
     data = _added([mapped(lambda t, c=c: _partial(t, c), part) for c, part in zip(domain.coordinates, value.data, strict=True)])
@@ -158,7 +161,7 @@ def laplacian(call: Applied, context: Context) -> Value:
     """lap(u) = sum_i d^2 u / d x_i^2, of every component."""
     value, node = _argument(call, context)
     domain = domain_of(value, node, context, "lap")
-    _, unit = _length(domain, node, "lap")
+    _, unit = _length(domain, call.node, "lap")
     data = mapped(lambda t: build.add(*[build.partial(t, c.name, 2) for c in domain.coordinates]), value.data)
     return Value(data, over(value.unit, raised(unit, 2)), value.order, value.labels)  # type: ignore[arg-type]
 
@@ -167,7 +170,7 @@ def curl(call: Applied, context: Context) -> Value:
     """In 3-D a vector; in 2-D dx(u.y) - dy(u.x) of a vector and (dy(u), -dx(u)) of a scalar."""
     value, node = _argument(call, context)
     domain = domain_of(value, node, context, "curl")
-    names, unit = _length(domain, node, "curl")
+    names, unit = _length(domain, call.node, "curl")
     c = domain.coordinates
     u = value.data
     if len(c) == 3 and value.rank == 1 and len(u) == 3:
@@ -327,6 +330,8 @@ def _coordinates_to_remove(call: Applied, value: Value, context: Context) -> lis
         axis = indices.axis_of(item, context)
         if not axis.coordinate:
             raise error("E0201", f"`{item.id}` is no coordinate", item, label=f"for a dim write sum[{item.id}](...)")
+        if item.id not in value.axes:
+            raise error("E0201", f"`{short(call.node.positional[0])}` does not vary along `{item.id}`", item, label=f"it varies along {', '.join(value.axes) or 'nothing'}")
         out.append(axis)
     return out
 

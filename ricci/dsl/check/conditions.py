@@ -184,7 +184,7 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     text = " ".join(statement.span.text.split())
     entity = entity_of(statement.value, inner_context)
     if isinstance(entity, Loaded):
-        return [(Initial(n, order, entity.load, text, statement.span), name) for n in own]
+        return [(Initial(n, order, entity.load, text, statement.span), target) for n in own]
     value = value_of(statement.value, inner_context) if not isinstance(entity, Value) else entity
     value = numeric(value, statement.value)
     unit = over(field.unit, raised(context.checker.time_unit, order))
@@ -194,13 +194,13 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
         raise error("E0206", f"`{name.id}` is {other}, its initial value {mine}", statement.value, label="(0, 0) is the zero of a vector in 2-D" if field.rank else "")
     extra = [a for a in value.axes if a not in field.axes]
     if extra:
-        raise error("E0202", f"the initial value varies along `{extra[0]}`, `{name.id}` does not", statement.value)
+        raise error("E0201", f"the initial value varies along `{extra[0]}`, `{name.id}` does not", statement.value)
     out = []
     known = dict(paths(field.data, field.labels))
     for path, term in paths(value.data, field.labels):
         symbol = known[path]
         component = next(n for n in own if context.checker.model.fields[n].symbol is symbol)
-        out.append((Initial(component, order, real(term), text, statement.span), name))
+        out.append((Initial(component, order, real(term), text, statement.span), target))
     return out
 
 

@@ -52,8 +52,10 @@ class Declarer:
             where = f" (line {before.span.line})" if before.span else ""
             if before.word == "predefined":
                 raise error("E0103", f"`{name.id}` is predefined", span, label="take another name")
-            if before.word == "coordinate" or word == "coordinate":
-                raise error("E0103", f"`{name.id}` is a coordinate{where}" if before.word == "coordinate" else f"`{name.id}` is a {before.word}{where} and a coordinate", span, label="take another name")
+            if word == "coordinate" and before.word != "coordinate":
+                raise error("E0103", f"`{name.id}` is a coordinate (line {span.line})", before.span, label="take another name")
+            if before.word == "coordinate" and word != "coordinate":
+                raise error("E0103", f"`{name.id}` is a coordinate{where}", span, label="take another name")
             raise error("E0102", f"`{name.id}` is declared twice", span, label=f"a {before.word} before{where}")
         if name.id in PREDEFINED:
             raise error("E0103", f"`{name.id}` is predefined", span, label="take another name")

@@ -43,7 +43,7 @@ def defined_tensor(
     coordinates = [a for a in extra if indices.is_coordinate(a, context)]
     for a in extra:
         if a not in coordinates:
-            refuse_lone(a, body)
+            refuse_lone(a, indices.place_of(a, body))
     return replace(value, order=(*order, *coordinates), family=len(order), edge="", origin=target.name.span)
 
 

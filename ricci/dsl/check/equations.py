@@ -78,6 +78,7 @@ def read_equation(statement: tree.Equation, declarer: Declarer) -> list[Candidat
     text = " ".join(statement.span.text.split())
     out = []
     for path, residual in two_sides(left, right, statement, sides, inner, shown):
+        family |= {a for a in residual.axes if not indices.is_coordinate(a, context)}
         declarer.checker.spans.setdefault(residual, set()).add(statement.span)
         out.append(Candidate(".".join((name, *path)), residual, tuple(sorted(family)), text, statement.span))
     return out

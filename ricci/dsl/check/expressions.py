@@ -61,7 +61,7 @@ def short(node: tree.Node) -> str:
 
 def describe(entity: Any) -> str:
     """What a thing is, in the user's words."""
-    words = {"Layered": "a layer", "DataSet": "a data set", "Network": "a network", "Text": "a text", "Procedure": "a function"}
+    words = {"Layered": "a layer", "DataSet": "a data set", "Network": "a network", "Text": "a text", "Procedure": "a function", "Domain": "a domain", "Axis": "an index"}
     if isinstance(entity, Namespace):
         return f"a {entity.word}"
     return words.get(type(entity).__name__) or f"a {getattr(entity, 'word', 'name')}"

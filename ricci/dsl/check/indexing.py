@@ -31,17 +31,20 @@ def index_value(node: tree.Index, context: Context) -> Any:
         return _rows(node, base, context)
     if isinstance(base, SiteOperator):
         return _site(node, base, context)
+    if isinstance(base, Axis):
+        _refuse_units(node, context)
     if not isinstance(base, Value):
-        raise error("E0206", f"`{short(node.base)}` is {describe(base)} and has no indices", node)
-    _refuse_units(node, base, context)
+        raise error("E0203", f"`{short(node.base)}` is {describe(base)} and has no indices", node)
+    if not base.axes:
+        _refuse_units(node, context)
     return taken(indexed(base, node, outer), context)
 
 
-def _refuse_units(node: tree.Index, base: Value, context: Context) -> None:
+def _refuse_units(node: tree.Index, context: Context) -> None:
     """E0405: `L[m]` where m is a unit and no index."""
     for item in node.items:
         names = [n for n in tree.walk(item) if isinstance(n, tree.Name)]
-        if names and not base.axes and all(lookup_axis(context, n.id) is None and context.checker.units.get(n.id) for n in names):
+        if names and all(lookup_axis(context, n.id) is None and context.checker.units.get(n.id) for n in names):
             raise error("E0405", f"`[{' '.join(n.id for n in names)}]` is a unit, an index stands here", item, label="a unit stands after a number or in a type")
 
 
@@ -80,10 +83,11 @@ def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str,
 
         declared = f"[{', '.join(order[: base.family or len(order)])}]"
         where = f" (line {base.origin.line})" if base.origin else ""
+        at = items[len(order)] if len(items) > len(order) else node
         raise error(
             "E0210",
             f"`{short(node.base)}` has {len(order)} ind{'ex' if len(order) == 1 else 'ices'}, {len(items)} given",
-            node,
+            at,
             label=f"declared with {declared}{where}" if order else "declared without indices",
         )
     return list(zip(order, items, strict=False))

@@ -145,11 +145,29 @@ def _captured(procedure: Procedure, context: Context) -> frozenset[str]:
 
 def plan(node: tree.Expr, context: Context, lone: Lone, coordinates: bool) -> None:
     """Decide the sums of an expression. `lone(index, where)` is called for what stands alone; `coordinates`: whether an
-    explicit coordinate must be on the left or bound too."""
-    pending = occurrences(node, context) - context.free
+    explicit coordinate must be on the left or bound too. Axes of bare tensors are summed with written indices, never alone."""
+    pending = _written(node, context) - context.free
     if not coordinates:
         pending = frozenset(k for k in pending if not is_coordinate(k, context))
     _resolve(node, pending, context, lone)
+
+
+def _written(node: tree.Node, context: Context) -> frozenset[str]:
+    """Indices that stand in brackets of a tensor somewhere in the expression."""
+    found = NONE
+    stack = [node]
+    while stack:
+        here = stack.pop()
+        if isinstance(here, tree.Index):
+            found |= NONE.union(*(item_names(i, context) for i in here.items if not isinstance(i, tree.Range)))
+            found |= frozenset(i.id for i in here.items if isinstance(i, tree.Name))
+        stack.extend(tree.children(here))
+    return found & occurrences(node, context)
+
+
+def place_of(index: str, where: tree.Node) -> tree.Node:
+    """Where an index is written inside a node."""
+    return next((n for n in tree.walk(where) if isinstance(n, tree.Name) and n.id == index), where)
 
 
 def _resolve(node: tree.Node, pending: frozenset[str], context: Context, lone: Lone) -> None:
@@ -165,11 +183,13 @@ def _resolve(node: tree.Node, pending: frozenset[str], context: Context, lone: L
             _resolve(child, pending, context, lone)
     else:
         for index in sorted(pending):
-            lone(index, node)
+            lone(index, place_of(index, node))
 
 
 def _resolve_call(node: tree.Call, pending: frozenset[str], context: Context, lone: Lone) -> None:
     call = applied(node, context)
+    if call.rule is not None and call.rule.brackets in ("remove", "keep"):
+        _refuse_absent(call, context)
     if isinstance(call.entity, Value):
         _resolve(node.function, pending, context, lone)
     if isinstance(call.entity, Layered):
@@ -182,6 +202,16 @@ def _resolve_call(node: tree.Call, pending: frozenset[str], context: Context, lo
         _resolve(argument, call.inside(pending), context, lone)
 
 
+def _refuse_absent(call: Applied, context: Context) -> None:
+    """E0201 where an operator names an index that its argument does not have."""
+    has = _union(call.node.arguments, context)
+    for item in call.items:
+        if isinstance(item, tree.Name) and item.id not in has and item.id != "t":
+            axis = axis_of(item, context)
+            if not axis.coordinate:
+                raise error("E0201", f"what is summed has no index `{item.id}`" if call.name == "sum" else f"the argument of `{call.name}` has no index `{item.id}`", item, label=f"it has {', '.join(sorted(has)) or 'none'}")
+
+
 def _resolve_product(node: tree.Product, pending: frozenset[str], context: Context, lone: Lone) -> None:
     factors = [factor for _, factor in flatten(node)]
     for index in sorted(pending):
@@ -190,7 +220,7 @@ def _resolve_product(node: tree.Product, pending: frozenset[str], context: Conte
             _resolve(holders[0], frozenset((index,)), context, lone)
             continue
         if is_coordinate(index, context):
-            lone(index, holders[0])
+            lone(index, place_of(index, holders[0]))
             continue
         _refuse_two_readings(node, index, holders, context)
         context.sums[node] = (*context.sums.get(node, ()), index)
@@ -242,6 +272,8 @@ def axis_of(name: tree.Name, context: Context) -> Axis:
     """The range of an index; E0201 where there is none."""
     axis = lookup_axis(context, name.id)
     if axis is None:
+        if context.scope.find(name.id) is None and context.checker.units.get(name.id) is not None:
+            raise error("E0405", f"`[{name.id}]` is a unit, an index stands here", name, label="a unit stands after a number or in a type")
         from ricci.dsl.spelling import nearest
 
         known = [d.name for d in context.scope.all() if isinstance(d.entity, Axis)]

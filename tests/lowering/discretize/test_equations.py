@@ -392,3 +392,32 @@ def test_right_hand_sides_name_their_equation():
     lowered = problem.discretize()
     assert lowered.origins[lowered.functions["rhs"].roots[0]] == "equation of u"
     assert lowered.choices[0].what == "space"
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_absorbing_side_lets_waves_out(order):
+    """dt(u) + dn(u) = 0 is a prescribed slope once the velocity is a state: nothing grows, and a pulse leaves."""
+    problem = Problem(("x", 0, 1, False), order=order)
+    u, x = problem.field("u"), problem.coordinate("x")
+    problem.evolve(u, build.partial(u, "x", 2), 2)
+    problem.condition(u, "x", "lo", dn(u, "x", "lo"))
+    problem.condition(u, "x", "hi", build.add(build.partial(u, "t", 1), dn(u, "x", "hi")))
+    pulse = exp(build.scale(-200, build.power(build.sub(x, number(F(1, 2))), 2)))
+    problem.start(u, pulse)
+    problem.start(u, build.scale(400, build.mul(build.sub(x, number(F(1, 2))), pulse)), 1)
+    lowered = problem.discretize()
+    for n in (24, 37):
+        assert np.linalg.eigvals(semidiscrete(lowered, x=n).linear()[0]).real.max() < 1e-6
+    found = semidiscrete(lowered, x=61)
+    run = solve_ivp(found.rhs, (0, 1), found.start(), rtol=1e-6, atol=1e-8)
+    assert np.abs(found.final(1.0, run.y[:, -1])["u"]).max() < {2: 0.08, 4: 0.02, 6: 0.01, 8: 0.01}[order]
+
+
+def test_deep_sums_and_products_are_differentiated_without_recursion():
+    problem = Problem(("x", 0, 1, True))
+    u, k = problem.field("u"), problem.param("k")
+    inner = u
+    for _ in range(3000):
+        inner = build.add(build.mul(k, inner), build.mul(k, k, u))
+    problem.evolve(u, build.partial(inner, "x", 1))
+    assert problem.discretize().functions["rhs"].results

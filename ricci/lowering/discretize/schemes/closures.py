@@ -41,7 +41,7 @@ _TABLE: dict[tuple[int, tuple[int, ...]], dict[int, int | tuple[int, int]]] = {
     (0, NOTHING): {2: 1, 4: 3, 6: 5, 8: 7},
     (0, DIRICHLET): {2: 1, 4: 3, 6: 5, 8: 7},
     (0, NEUMANN): {2: 1, 4: 3, 6: 5, 8: 7},
-    # first derivative: no entry above cubic at an inflow has a bounded spectrum
+    # first derivative: above the cubic at a value, stability depends on what stands at the other side
     (1, NOTHING): {2: 2, 4: 3, 6: 3, 8: 3},
     (1, DIRICHLET): {2: 2, 4: 3, 6: 3, 8: 3},
     (1, NEUMANN): {2: 2, 4: 3, 6: 4, 8: 5},
