@@ -55,6 +55,13 @@ def load_module(source: str, toolchain: str, use_cache: bool = True) -> ModuleTy
     return _imported(name, path, source)
 
 
+def load_aside(source: str, toolchain: str) -> ModuleType:
+    """The module compiled anew, beside the one that is in use."""
+    source = source.replace("cache=True", "cache=False")
+    name = f"ricci_aside_{content_hash(source, toolchain)}"
+    return sys.modules[name] if name in sys.modules else _imported(name, _written_aside(name, source), source)
+
+
 def forget(module: ModuleType) -> None:
     """Let the next `load_module` start anew, on disk too: compiled code of this module could not be read or written."""
     sys.modules.pop(module.__name__, None)

@@ -82,8 +82,6 @@ from ricci.backends.vectors import (
 )
 
 infinity = math.inf
-pi = math.pi
-im = 1j
 nan = math.nan
 float32 = np.float32
 complex64 = np.complex64
@@ -315,9 +313,11 @@ class Executable:
 
     def asm(self) -> str:
         """Assembly of the compiled kernels and drivers."""
+        fresh = Executable(self.program, disk.load_aside(self.program.source, toolchain()), self.single)
+        fresh.compile()  # code that comes from the disk cache cannot be printed
         out: list[str] = []
-        for name, item in vars(self.module).items():
-            if hasattr(item, "inspect_asm") and getattr(item, "__module__", "") == self.module.__name__:
+        for name, item in vars(fresh.module).items():
+            if hasattr(item, "inspect_asm") and getattr(item, "__module__", "") == fresh.module.__name__:
                 out += [f"# {name}\n{text}" for text in item.inspect_asm().values()]
         return "\n".join(out)
 

@@ -84,7 +84,7 @@ class Program:
     choices: tuple[Choice, ...] = ()
     origins: dict[Term, str] = field(default_factory=dict)  # term -> source line, for comments in generated code
 
-    def with_functions(self, **new: Function) -> Program:
+    def with_functions(self, new: dict[str, Function]) -> Program:
         return replace(self, functions={**self.functions, **new})
 
 

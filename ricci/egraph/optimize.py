@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from ricci import cost
 from ricci.cost import Price, Sizes
+from ricci.dsl.ops import OPERATORS
 from ricci.dsl.program import Program
 from ricci.dsl.push import push_reindexes
-from ricci.dsl.ops import OPERATORS
 from ricci.dsl.term import Function, Term, rewrite, subfunctions, walk, with_subfunctions
 from ricci.egraph.analyses import Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
@@ -190,7 +190,7 @@ class Optimization:
 
     def plan(self) -> None:
         level = self.level
-        done = propose(self.loader, self.price, self.sizes, self.given, level.rounds, level.proposals, level.nodes)
+        done = propose(self.loader, self.price, self.sizes, self.given, self.seeds, level.rounds, level.proposals, level.nodes)
         self.steps += [Step(phase, name, count) for phase, name, count in done]
 
     def choose(self, refs: Sequence[int]) -> list[Term]:

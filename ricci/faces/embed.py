@@ -324,7 +324,7 @@ def __getattr__(name: str) -> Any:
     """Operators of the language by their names."""
     if name.startswith("_"):
         raise AttributeError(name)
-    from ricci.dsl.elaborate.calls import operator_names
+    from ricci.dsl.check.operators import operator_names
 
     if name in operator_names() or USUAL_DERIVATIVE.fullmatch(name):
         return Operator(name)

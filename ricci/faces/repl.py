@@ -177,7 +177,7 @@ def open_brackets(text: str) -> int:
 
 def words() -> list[str]:
     """What completion offers: keywords, operators, commands."""
-    from ricci.dsl.elaborate.calls import operator_names
+    from ricci.dsl.check.operators import operator_names
     from ricci.dsl.lexer import statement_keywords
 
     commands = (":help", ":list", ":undo", ":show", ":source", ":load", ":save", ":clear", ":quit")

@@ -24,8 +24,10 @@ def derive(program: Program) -> Program:
     jacobian = tangent(rhs.roots, along)
     in_time = tangent(rhs.roots, {TIME: build.const(1, Kind.REAL)})
     return program.with_functions(
-        rhs_tangent=Function("rhs_tangent", (*rhs.params, *directions), _named(names, jacobian)),
-        rhs_time=Function("rhs_time", rhs.params, _named(names, in_time)),
+        {
+            "rhs_tangent": Function("rhs_tangent", (*rhs.params, *directions), _named(names, jacobian)),
+            "rhs_time": Function("rhs_time", rhs.params, _named(names, in_time)),
+        }
     )
 
 

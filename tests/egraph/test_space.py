@@ -43,7 +43,7 @@ def test_random_choices_have_the_value_of_the_source(s, seed):
     space.trace = []
     refs = loader.load([s.term])
     trace, space.trace = space.trace, None
-    propose(loader, Price("time"), Sizes(s.dims, 16), {}, rounds=2, limit=60, nodes=400)
+    propose(loader, Price("time"), Sizes(s.dims, 16), {}, {}, rounds=2, limit=60, nodes=400)
     roots = [space.find(r) for r in refs]
     found = extract(space, roots, RandomPrice(space, seed, ("ops", "time")[seed % 2]), {"source": trace}, FEW)
     (term,) = Reader(space, found.choice, loader.templates).read(roots, [s.term])

@@ -236,7 +236,7 @@ let z[s, k] = Dense(x)
         ("dim i = 3, j = 4\ntensor A[i], B[j]\nlet R[i] = A[j]*B[j]\n", "E0202"),
         ("dim i = 3\ntensor A[i]\nlet R[i] = A[i + 1]\n", "E0208"),
         ("dim i = 3\ntensor A[i], B[i], C[i]\nlet r = A[i]*exp(B[i]*C[i])\n", "E0211"),
-        ("dim i = 3\ntensor A[i] = im*i\n", "E0206"),
+        ("dim i = 3\ntensor A[i] = im*i\n", "E0203"),
         ("dim i = 3\ntensor A[i]: [m] = 3 [s]\n", "E0401"),
         ("dim i = 3\ntensor A[i]\nlet R[i] = A[i, i]\n", "E0210"),
     ],

@@ -8,8 +8,8 @@ from typing import Any
 
 from ricci.dsl import tree
 from ricci.dsl.check.context import Context, error
-from ricci.dsl.spelling import nearest
 from ricci.dsl.check.values import Layered, Namespace, Procedure, Value
+from ricci.dsl.spelling import nearest
 
 NONE: frozenset[str] = frozenset()
 SOME_VALUE = Value(())  # the value of an inner call, when only its sort matters

@@ -99,7 +99,12 @@ def general(call: Applied, context: Context) -> Value:
     if isinstance(coordinate, tree.Name) and coordinate.id != "t" and context.scope.find(coordinate.id) is None:
         raise unknown(coordinate.id, coordinate.span, [*coordinates_of(context), "t"], "coordinate")
     if not isinstance(coordinate, tree.Name) or not (coordinate.id == "t" or coordinate.id in coordinates_of(context)):
-        raise error("E0201", f"`{short(coordinate)}` is no coordinate", coordinate, label=f"the model has {', '.join([*coordinates_of(context), 't'])}")
+        raise error(
+            "E0201",
+            f"`{short(coordinate)}` is no coordinate",
+            coordinate,
+            label=f"the model has {', '.join([*coordinates_of(context), 't'])}",
+        )
     n = 1
     if len(call.node.positional) == 3:
         number = rational(number_of(call.node.positional[2], context, "the order of a derivative"))
@@ -266,7 +271,12 @@ def normal_derivative(call: Applied, context: Context) -> Value:
     value, node = _argument(call, context)
     side = context.side
     if side is None:
-        raise error("E0101", "`dn` is the outward normal derivative, and no side is at hand", call.node, label="only in `boundary` and in an integral over sides")
+        raise error(
+            "E0101",
+            "`dn` is the outward normal derivative, and no side is at hand",
+            call.node,
+            label="only in `boundary` and in an integral over sides",
+        )
     if side.coordinate == "":
         context.lacking("a derivative along the normal of a curved side", node.span)
         return _along_a_surface(value, node, context)
@@ -331,7 +341,12 @@ def _coordinates_to_remove(call: Applied, value: Value, context: Context) -> lis
         if not axis.coordinate:
             raise error("E0201", f"`{item.id}` is no coordinate", item, label=f"for a dim write sum[{item.id}](...)")
         if item.id not in value.axes:
-            raise error("E0201", f"`{short(call.node.positional[0])}` does not vary along `{item.id}`", item, label=f"it varies along {', '.join(value.axes) or 'nothing'}")
+            raise error(
+                "E0201",
+                f"`{short(call.node.positional[0])}` does not vary along `{item.id}`",
+                item,
+                label=f"it varies along {', '.join(value.axes) or 'nothing'}",
+            )
         out.append(axis)
     return out
 

@@ -60,7 +60,11 @@ def field_named(dotted: tree.Dotted, declarer: Declarer) -> Value:
     declaration = context.scope.find(dotted.names[0].id)
     if declaration is None or declaration.word != "field":
         guess = nearest(dotted.names[0].id, [d.name for d in context.scope.all() if d.word == "field"])
-        what = f"`{dotted.text}` is a {declaration.word}, a condition is about a field" if declaration else f"there is no field `{dotted.text}`"
+        what = (
+            f"`{dotted.text}` is a {declaration.word}, a condition is about a field"
+            if declaration
+            else f"there is no field `{dotted.text}`"
+        )
         raise error("E0101" if declaration is None else "E0203", what, dotted, label=f"did you mean `{guess}`?" if guess else "")
     node: tree.Expr = dotted.names[0]
     for name in dotted.names[1:]:
@@ -78,7 +82,12 @@ def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer) -> li
     fields = [field_named(d, declarer) for d in statement.fields]
     count = len(statement.equations)
     if count not in (1, len(fields)):
-        raise error("E0302" if count > len(fields) else "E0301", f"{len(fields)} fields and {count} equations", statement.equations[-1], label="one for each field, or one for all of them")
+        raise error(
+            "E0302" if count > len(fields) else "E0301",
+            f"{len(fields)} fields and {count} equations",
+            statement.equations[-1],
+            label="one for each field, or one for all of them",
+        )
     out = []
     for k, (value, dotted) in enumerate(zip(fields, statement.fields, strict=True)):
         equality = statement.equations[k if count > 1 else 0]
@@ -148,7 +157,9 @@ def _read_condition(
     return out
 
 
-def _target(path: tuple[str, ...], residual: Term, own: Sequence[str], fields: Mapping[str, Field], dotted: tree.Dotted, equality: tree.Equality) -> str:
+def _target(
+    path: tuple[str, ...], residual: Term, own: Sequence[str], fields: Mapping[str, Field], dotted: tree.Dotted, equality: tree.Equality
+) -> str:
     """Which component a condition is about; a scalar condition of a vector must name one component only."""
     full = ".".join((dotted.text, *path))
     if full in own:
@@ -158,7 +169,9 @@ def _target(path: tuple[str, ...], residual: Term, own: Sequence[str], fields: M
         return named[0]
     if not named:
         raise error("E0105", f"this condition says nothing about `{dotted.text}`", equality, label=f"`{dotted.text}` does not occur in it")
-    raise error("E0206", f"one condition for {len(named)} components of `{dotted.text}`", equality, label="write one for each, as in u = (0, 0)")
+    raise error(
+        "E0206", f"one condition for {len(named)} components of `{dotted.text}`", equality, label="write one for each, as in u = (0, 0)"
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -191,7 +204,12 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     demand_unit(value, unit, statement.value, context, f"`{short(target)}`")
     if shape(value.data) != shape(field.data):
         mine, other = (f"a {rank_word(v.rank)}" if v.rank < 2 or value.rank != field.rank else "another size" for v in (value, field))
-        raise error("E0206", f"`{name.id}` is {other}, its initial value {mine}", statement.value, label="(0, 0) is the zero of a vector in 2-D" if field.rank else "")
+        raise error(
+            "E0206",
+            f"`{name.id}` is {other}, its initial value {mine}",
+            statement.value,
+            label="(0, 0) is the zero of a vector in 2-D" if field.rank else "",
+        )
     extra = [a for a in value.axes if a not in field.axes]
     if extra:
         raise error("E0201", f"the initial value varies along `{extra[0]}`, `{name.id}` does not", statement.value)
@@ -208,7 +226,7 @@ def read_event(statement: tree.Event, declarer: Declarer) -> Event:
     """`event when a > b: u = value`: the margin is what changes its sign."""
     context = declarer.context(statement)
     condition = statement.condition
-    if isinstance(condition, tree.Logic) or isinstance(condition, tree.Unary):
+    if isinstance(condition, (tree.Logic, tree.Unary)):
         context.checker.lacking("an event with more than one comparison", statement.span)
         compared = next((n for n in tree.walk(condition) if isinstance(n, tree.Compare)), None)
         condition = compared if compared is not None else condition

@@ -23,7 +23,27 @@ if TYPE_CHECKING:
 
 
 ANNOTATIONS = frozenset(
-    "tol dtype implicit explicit at pml memory mesh shard layout lowrank kron tucker tt btt monarch sparse noopt exact".split()
+    [
+        "tol",
+        "dtype",
+        "implicit",
+        "explicit",
+        "at",
+        "pml",
+        "memory",
+        "mesh",
+        "shard",
+        "layout",
+        "lowrank",
+        "kron",
+        "tucker",
+        "tt",
+        "btt",
+        "monarch",
+        "sparse",
+        "noopt",
+        "exact",
+    ]
 )
 
 
@@ -162,7 +182,9 @@ class Context:
         self.checker.lacking(what, self.statement or span)
 
 
-def error(code: str, message: str, at: tree.Node | Span | None, label: str = "", help: str = "", notes: tuple[str, ...] = ()) -> CheckFailed:
+def error(
+    code: str, message: str, at: tree.Node | Span | None, label: str = "", help: str = "", notes: tuple[str, ...] = ()
+) -> CheckFailed:
     """A message about one place of the text."""
     span = at.span if isinstance(at, tree.Node) else at
     return CheckFailed(code, message, span, label=label, help=help, notes=notes)

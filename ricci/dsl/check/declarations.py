@@ -15,14 +15,13 @@ from ricci.dsl.check.context import Checker, Context, error, lookup_axis
 from ricci.dsl.check.definitions import defined_tensor, refuse_lone
 from ricci.dsl.check.expressions import demand_unit, describe, entity_of, infinity, numeric, scalar_of, short, value_of
 from ricci.dsl.check.scope import PREDEFINED, Declaration, Scope
-from ricci.dsl.check.values import Axis, Loaded, Namespace, Network, Procedure, Recipe, Value, paths
+from ricci.dsl.check.values import Axis, Loaded, Network, Procedure, Recipe, Value, paths
 from ricci.dsl.model import Coordinate, Domain, Field, Load, Param, Quantity, Unit, Weight
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Dim, Kind, Size, Type
 from ricci.dsl.units import NUMBER
-from ricci.errors import Span
 
 KINDS = {"real": Kind.REAL, "complex": Kind.COMPLEX, "int": Kind.INT, "bool": Kind.BOOL}
 RANKS = {"vector": 1, "tensor": 2, "sym": 2}
@@ -155,7 +154,12 @@ class Declarer:
         for c in domain.coordinates:
             self.model.dims[c.name] = Dim(c.name)
             self.model.sizes[c.name] = Size.of(Dim(c.name))
-            unit = Value(tuple(build.const(int(c is o), Kind.REAL) for o in domain.coordinates), NUMBER, (), tuple(o.name for o in domain.coordinates))
+            unit = Value(
+                tuple(build.const(int(c is o), Kind.REAL) for o in domain.coordinates),
+                NUMBER,
+                (),
+                tuple(o.name for o in domain.coordinates),
+            )
             if self.scope.here(f"e{c.name}") is None:
                 self.scope.define(f"e{c.name}", "unit vector", None, unit)
         return domain
@@ -189,7 +193,12 @@ class Declarer:
                 raise error("E0201", f"`{short(item)}` is no index", item, label="a declaration lists names of dims")
             axis = indices.axis_of(item, context)
             if item.id in axes:
-                raise error("E0102", f"the index `{item.id}` is listed twice", item, label=f"write {item.id}' for a second index over the same range")
+                raise error(
+                    "E0102",
+                    f"the index `{item.id}` is listed twice",
+                    item,
+                    label=f"write {item.id}' for a second index over the same range",
+                )
             axes[item.id] = axis.size
             self.model.sizes.setdefault(item.id, axis.size)
         return axes
@@ -202,7 +211,9 @@ class Declarer:
         if domain is None:
             guess = nearest(name.id, self.model.domains)
             known = ", ".join([*self.model.domains, "t"])
-            raise error("E0101", f"there is no domain `{name.id}`", name, label=f"did you mean `{guess}`?" if guess else f"there are {known}")
+            raise error(
+                "E0101", f"there is no domain `{name.id}`", name, label=f"did you mean `{guess}`?" if guess else f"there are {known}"
+            )
         return domain, {c.name: self.model.sizes[c.name] for c in domain.coordinates}
 
     def type_of(self, node: tree.TypeExpr | None, what: str, at: tree.Node, needed: bool) -> tuple[Kind, int, Unit | None]:
@@ -213,7 +224,9 @@ class Declarer:
             if word not in KINDS and word not in RANKS:
                 guess = nearest(word, [*KINDS, *RANKS])
                 known = ", ".join([*KINDS, *RANKS])
-                raise error("E0104", f"there is no type `{word}`", node.kind, label=f"did you mean `{guess}`?" if guess else f"there are {known}")
+                raise error(
+                    "E0104", f"there is no type `{word}`", node.kind, label=f"did you mean `{guess}`?" if guess else f"there are {known}"
+                )
             kind, rank = KINDS.get(word, Kind.REAL), RANKS.get(word, 0)
             if word in ("tensor", "sym") and node.arguments:
                 number = node.arguments[0]
@@ -234,15 +247,34 @@ class Declarer:
         unit = unit or Unit()
         labels = tuple(c.name for c in domain.coordinates) if domain else ()
         if rank and domain is None:
-            raise error("E0206", f"the {item.type.span.text if item.type else 'vector'} `{item.name.id}` has no space to point in", item.name)
+            raise error(
+                "E0206", f"the {item.type.span.text if item.type else 'vector'} `{item.name.id}` has no space to point in", item.name
+            )
         order = (*family, *axes)
         type_ = Type(kind, {**axes, **family})
         symmetric = item.type is not None and item.type.kind is not None and item.type.kind.id == "sym"
         data = self.components(item, rank, labels, type_, domain, order, unit, symmetric)
-        return Value(data, unit.powers, order, labels if rank else (), shown=unit, family=len(family), origin=item.name.span, points=Fraction(int(unit.offset != 0)))
+        return Value(
+            data,
+            unit.powers,
+            order,
+            labels if rank else (),
+            shown=unit,
+            family=len(family),
+            origin=item.name.span,
+            points=Fraction(int(unit.offset != 0)),
+        )
 
     def components(
-        self, item: tree.FieldDef, rank: int, labels: tuple[str, ...], type_: Type, domain: Domain | None, order: tuple[str, ...], unit: Unit, symmetric: bool
+        self,
+        item: tree.FieldDef,
+        rank: int,
+        labels: tuple[str, ...],
+        type_: Type,
+        domain: Domain | None,
+        order: tuple[str, ...],
+        unit: Unit,
+        symmetric: bool,
     ) -> Any:
         """Symbols of all components; each is a scalar field of its own."""
         name = item.name.id
@@ -283,13 +315,26 @@ class Declarer:
             extra = [a for a in value.axes if a not in symbol.axes]
             if extra:
                 assert item.value is not None
-                raise error("E0201", f"the value of `{name}` varies along `{extra[0]}`", item.value, label=f"declare it as `{name}(D)` or `let {name} = ...`")
-            value = build.conform(value, Type(kind, {n: s for n, s in value.axes.items()}))
+                raise error(
+                    "E0201",
+                    f"the value of `{name}` varies along `{extra[0]}`",
+                    item.value,
+                    label=f"declare it as `{name}(D)` or `let {name} = ...`",
+                )
+            value = build.conform(value, Type(kind, dict(value.axes.items())))
         if over_time:
             self.checker.lacking(f"the param `{name}(t)`, a series in time", item.span)
         unit = unit or Unit()
         self.model.params[name] = Param(name, symbol, order, value, limits, unit, statement.constant, item.span)
-        return Value(symbol, unit.powers, order, shown=unit if unit.text else None, family=len(family), origin=item.name.span, points=Fraction(int(unit.offset != 0)))
+        return Value(
+            symbol,
+            unit.powers,
+            order,
+            shown=unit if unit.text else None,
+            family=len(family),
+            origin=item.name.span,
+            points=Fraction(int(unit.offset != 0)),
+        )
 
     def param_value(
         self, item: tree.ParamDef, kind: Kind, unit: Unit | None, context: Context
@@ -301,7 +346,9 @@ class Declarer:
         entity = entity_of(item.value, context)
         if isinstance(entity, Loaded):
             if unit is None and self.model.uses_units and item.type is None:
-                raise error("E0402", f"the param `{item.name.id}` has no unit", item.name, label="say the unit of the data, as in `: [m/s]`")
+                raise error(
+                    "E0402", f"the param `{item.name.id}` has no unit", item.name, label="say the unit of the data, as in `: [m/s]`"
+                )
             return entity.load, kind, unit, None
         value = numeric(scalar_of(item.value, context), item.value)
         if any(t.op in ("partial",) or t is self.time() for t in walk([value.term])):
@@ -325,7 +372,12 @@ class Declarer:
         powers = own.powers if own else NUMBER
         wanted = unit.powers if unit is not None else NUMBER
         if powers != wanted and not (found is not None and found.unit is None):
-            raise error("E0401", f"the bounds of `{item.name.id}` have another unit", item.bounds, label=f"it has {self.checker.units.words(wanted)}")
+            raise error(
+                "E0401",
+                f"the bounds of `{item.name.id}` have another unit",
+                item.bounds,
+                label=f"it has {self.checker.units.words(wanted)}",
+            )
         low, high = constant_of(lo), constant_of(hi)
         if low is not None and high is not None:
             if low > high:
@@ -333,7 +385,12 @@ class Declarer:
             default = constant_of(found.term) if found is not None else None
             if default is not None and not low <= default <= high:
                 assert item.value is not None
-                raise error("E0203", f"the value of `{item.name.id}` lies outside of its range", item.value, label=f"the range is {short(item.bounds)}")
+                raise error(
+                    "E0203",
+                    f"the value of `{item.name.id}` lies outside of its range",
+                    item.value,
+                    label=f"the range is {short(item.bounds)}",
+                )
         return lo, hi
 
     def tensors(self, statement: tree.TensorDeclaration) -> None:
@@ -350,11 +407,11 @@ class Declarer:
         unit = unit or Unit()
         structure = self.structure(item)
         name = prefix + item.name.id
-        value = self.tensor_value(item, axes, unit, context)
-        if isinstance(value, Term):
-            kind = max(kind, value.kind)
+        value = self.tensor_value(item, axes, kind, unit, context)
         symbol = build.symbol(name, Type(kind, axes))
-        weight = Weight(name, symbol, tuple(axes), structure, item.span, build.conform(value, symbol.type) if isinstance(value, Term) else value)
+        weight = Weight(
+            name, symbol, tuple(axes), structure, item.span, build.conform(value, symbol.type) if isinstance(value, Term) else value
+        )
         if prefix:
             self.checker.weights.append(weight)
         elif value is None:
@@ -364,7 +421,7 @@ class Declarer:
             self.model.params[name] = Param(name, symbol, tuple(axes), whole, None, unit, False, item.span)
         return Value(symbol, unit.powers, tuple(axes), shown=unit if unit.text else None, family=len(axes), origin=item.name.span)
 
-    def tensor_value(self, item: tree.TensorDef, axes: dict[str, Size], unit: Unit, context: Context) -> Term | Load | None:
+    def tensor_value(self, item: tree.TensorDef, axes: dict[str, Size], kind: Kind, unit: Unit, context: Context) -> Term | Load | None:
         if item.value is None:
             return None
         inner = replace(context, free=frozenset(axes), draws=tuple(axes.items()))
@@ -376,7 +433,9 @@ class Declarer:
         demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
         extra = [a for a in value.axes if a not in axes]
         if extra:
-            raise error("E0201", f"the value of `{item.name.id}` varies along `{extra[0]}`", item.value)
+            refuse_lone(extra[0], indices.place_of(extra[0], item.value))
+        if value.kind > kind:
+            raise error("E0203", f"`{item.name.id}` is {kind}, its value {value.kind}", item.value, label=f"declare it as `: {value.kind}`")
         return value.term
 
     def structure(self, item: tree.TensorDef) -> model.Call | None:
@@ -385,7 +444,9 @@ class Declarer:
         for note in item.annotations:
             if note.name.id in STRUCTURES:
                 arguments = tuple(scalar_of(a, self.context()).term for a in note.arguments if isinstance(a, tree.Expr))
-                keywords = tuple((k.name.id, scalar_of(k.value, self.context()).term) for k in note.arguments if isinstance(k, tree.Keyword))
+                keywords = tuple(
+                    (k.name.id, scalar_of(k.value, self.context()).term) for k in note.arguments if isinstance(k, tree.Keyword)
+                )
                 found = model.Call(note.name.id, arguments, keywords, note.span)
                 self.checker.lacking(f"the structure `@{note.name.id}` of the weight `{item.name.id}`", note.span)
             else:
@@ -555,7 +616,11 @@ def bounds(lo: tree.Expr, hi: tree.Expr, context: Context, default: Unit | None 
             raise error("E0206", "a bound is one number", node, label=f"it varies along {', '.join(value.axes)}")
         term = build.cast(value.term, Kind.REAL)
         if is_plain and shown is not None:
-            term = build.add(build.scale(Fraction(shown.factor), term), build.const(shown.offset)) if shown.offset else build.scale(Fraction(shown.factor), term)
+            term = (
+                build.add(build.scale(Fraction(shown.factor), term), build.const(shown.offset))
+                if shown.offset
+                else build.scale(Fraction(shown.factor), term)
+            )
             term = build.cast(term, Kind.REAL)
         elif shown is not None:
             demand_unit(value, shown.powers, node, context, "the other bound")

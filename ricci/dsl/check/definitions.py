@@ -35,7 +35,9 @@ def defined_tensor(
         missing = [i for i in order if i not in value.axes]
         if missing:
             item = next(i for i in target.items if isinstance(i, tree.Name) and i.id == missing[0])
-            raise error("E0205", f"the index `{missing[0]}` stands on the left only", item, label=f"write repeat[{missing[0]}](...) on the right")
+            raise error(
+                "E0205", f"the index `{missing[0]}` stands on the left only", item, label=f"write repeat[{missing[0]}](...) on the right"
+            )
     else:
         axis = scanned_axis(itself, order, inner)
         value = defined(name, order, axes, axis, inits, inner, lambda c: _read(body, c))

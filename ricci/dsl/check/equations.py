@@ -38,7 +38,9 @@ def real(term: Term) -> Term:
     return build.cast(term, Kind.REAL) if term.kind < Kind.REAL else term
 
 
-def two_sides(left: Value, right: Value, statement: tree.Node, nodes: Sequence[tree.Expr], context: Context, what: str) -> list[tuple[tuple[str, ...], Term]]:
+def two_sides(
+    left: Value, right: Value, statement: tree.Node, nodes: Sequence[tree.Expr], context: Context, what: str
+) -> list[tuple[tuple[str, ...], Term]]:
     """left - right by component; units, ranks and axes agree."""
     words = context.checker.units.words
     if left.unit is not None and right.unit is not None and left.unit != right.unit:
@@ -113,7 +115,12 @@ def _reaction(statement: tree.Reaction, declarer: Declarer) -> list[tuple[str, i
     if len(statement.rates) != needed:
         code = "E0301" if len(statement.rates) < needed else "E0302"
         label = "one forward and one backward" if needed == 2 else "write <-> for a reaction that goes both ways"
-        raise error(code, f"`{statement.arrow}` takes {needed} rate{'s' if needed > 1 else ''}, {len(statement.rates)} given", statement.rates[-1], label=label)
+        raise error(
+            code,
+            f"`{statement.arrow}` takes {needed} rate{'s' if needed > 1 else ''}, {len(statement.rates)} given",
+            statement.rates[-1],
+            label=label,
+        )
     speed = _speed(statement.rates[0], left, right, context)
     if needed == 2:
         speed = build.sub(speed, _speed(statement.rates[1], right, left, context))
@@ -160,7 +167,12 @@ def _speed(node: tree.Expr, side: Mapping[str, int], other: Mapping[str, int], c
     if unit is not None and target is not None and unit != target:
         words = context.checker.units.words
         needed = words(over(target, over(unit, value.unit)))
-        raise error("E0401", f"{what} is {words(unit)}, a concentration per time is {words(target)}", node, label=f"{words(value.unit)}, it needs {needed}")
+        raise error(
+            "E0401",
+            f"{what} is {words(unit)}, a concentration per time is {words(target)}",
+            node,
+            label=f"{words(value.unit)}, it needs {needed}",
+        )
     return term
 
 
@@ -243,7 +255,10 @@ def _report(candidates: Sequence[Candidate], taken: Mapping[str, int], moving: S
         rival = next((n for n in moving[i] if n in taken), None)
         if rival is not None:
             other = candidates[taken[rival]]
-            message, label = f"`{short_name(rival, fields)}` is determined twice", f"`{other.text}` (line {other.span.line}) determines it already"
+            message, label = (
+                f"`{short_name(rival, fields)}` is determined twice",
+                f"`{other.text}` (line {other.span.line}) determines it already",
+            )
         else:
             message, label = "this equation determines no unknown", "every field has an equation of its own already"
         checker.diagnostics.add("E0303", message, candidate.span, label=label)
@@ -253,7 +268,9 @@ def _report(candidates: Sequence[Candidate], taken: Mapping[str, int], moving: S
         if name in taken or owner in reported:
             continue
         reported.add(owner)
-        checker.diagnostics.add("E0303", f"no equation determines `{owner}`", f.span, label="an unknown needs an equation", help=f"equation dt({owner}) = 0")
+        checker.diagnostics.add(
+            "E0303", f"no equation determines `{owner}`", f.span, label="an unknown needs an equation", help=f"equation dt({owner}) = 0"
+        )
 
 
 def short_name(name: str, fields: Mapping[str, Field]) -> str:
@@ -267,7 +284,9 @@ def _same_axes(candidate: Candidate, f: Field, checker: Checker) -> None:
     if extra:
         where = "a domain" if f.domain is None else f"[{', '.join(f.order)}]"
         label = f"`{f.name}` is declared over {where if f.domain else 't alone'}"
-        checker.diagnostics.add("E0202", f"this equation varies along `{extra[0]}`, its unknown `{f.name}` does not", candidate.span, label=label)
+        checker.diagnostics.add(
+            "E0202", f"this equation varies along `{extra[0]}`, its unknown `{f.name}` does not", candidate.span, label=label
+        )
 
 
 __all__ = ["NUMBER", "Candidate", "match", "read_equation", "read_reactions"]

@@ -61,7 +61,15 @@ def short(node: tree.Node) -> str:
 
 def describe(entity: Any) -> str:
     """What a thing is, in the user's words."""
-    words = {"Layered": "a layer", "DataSet": "a data set", "Network": "a network", "Text": "a text", "Procedure": "a function", "Domain": "a domain", "Axis": "an index"}
+    words = {
+        "Layered": "a layer",
+        "DataSet": "a data set",
+        "Network": "a network",
+        "Text": "a text",
+        "Procedure": "a function",
+        "Domain": "a domain",
+        "Axis": "an index",
+    }
     if isinstance(entity, Namespace):
         return f"a {entity.word}"
     return words.get(type(entity).__name__) or f"a {getattr(entity, 'word', 'name')}"
@@ -318,7 +326,11 @@ def product(
         return build.contract(parts, sizes)
 
     data = mapped(multiplied, values[vectors[0]].data) if vectors else multiplied(None)
-    shown = values[0].shown if sum(v.shown is not None for v in values) == 1 and all(v.unit in (NUMBER, None) or v.shown for v in values) else None
+    shown = (
+        values[0].shown
+        if sum(v.shown is not None for v in values) == 1 and all(v.unit in (NUMBER, None) or v.shown for v in values)
+        else None
+    )
     labels = values[vectors[0]].labels if vectors else ()
     return Value(data, unit, None, labels, shown=shown)
 

@@ -38,7 +38,12 @@ def axes_of_shape(shape: tree.Expr, context: Context) -> tuple[list[tree.AxisDef
         name = part.function.id
         if name not in SHAPES:
             guess = nearest(name, SHAPES)
-            raise error("E0101", f"there is no shape `{name}`", part.function, label=f"did you mean `{guess}`?" if guess else f"shapes are {', '.join(SHAPES)}")
+            raise error(
+                "E0101",
+                f"there is no shape `{name}`",
+                part.function,
+                label=f"did you mean `{guess}`?" if guess else f"shapes are {', '.join(SHAPES)}",
+            )
         if name == "box":
             if axes or sign < 0:
                 raise error("E0203", "a domain has one box", part, label="other shapes are cut out of it")

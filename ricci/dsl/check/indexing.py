@@ -45,7 +45,12 @@ def _refuse_units(node: tree.Index, context: Context) -> None:
     for item in node.items:
         names = [n for n in tree.walk(item) if isinstance(n, tree.Name)]
         if names and all(lookup_axis(context, n.id) is None and context.checker.units.get(n.id) for n in names):
-            raise error("E0405", f"`[{' '.join(n.id for n in names)}]` is a unit, an index stands here", item, label="a unit stands after a number or in a type")
+            raise error(
+                "E0405",
+                f"`[{' '.join(n.id for n in names)}]` is a unit, an index stands here",
+                item,
+                label="a unit stands after a number or in a type",
+            )
 
 
 def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str, tree.Expr]]:
@@ -77,7 +82,9 @@ def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str,
             return [(axes[0], items[0])]
         if all(isinstance(i, tree.Name) and i.id in base.axes for i in items):
             return [(i.id, i) for i in items if isinstance(i, tree.Name)]
-        raise error("E0210", "this expression has no declared order of axes", node, label=f"name them: [{', '.join(f'{a}=...' for a in axes)}]")
+        raise error(
+            "E0210", "this expression has no declared order of axes", node, label=f"name them: [{', '.join(f'{a}=...' for a in axes)}]"
+        )
     if len(items) not in (len(order), base.family):
         from ricci.dsl.check.expressions import short
 
@@ -161,8 +168,6 @@ def _bind_sizes(base: Value, name: str, item: tree.Expr, index: Index, axes: dic
         own = axis.size if axis is not None else size
         if isinstance(item, tree.Name):
             if axis_name != name and not context.checker.same_size(size, own):
-                from ricci.dsl.check.expressions import short
-
                 origin = f" (line {axis.span.line})" if axis is not None and axis.span is not None else ""
                 declared = f" (line {base.origin.line})" if base.origin else ""
                 raise error(

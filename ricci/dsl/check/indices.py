@@ -209,7 +209,14 @@ def _refuse_absent(call: Applied, context: Context) -> None:
         if isinstance(item, tree.Name) and item.id not in has and item.id != "t":
             axis = axis_of(item, context)
             if not axis.coordinate:
-                raise error("E0201", f"what is summed has no index `{item.id}`" if call.name == "sum" else f"the argument of `{call.name}` has no index `{item.id}`", item, label=f"it has {', '.join(sorted(has)) or 'none'}")
+                raise error(
+                    "E0201",
+                    f"what is summed has no index `{item.id}`"
+                    if call.name == "sum"
+                    else f"the argument of `{call.name}` has no index `{item.id}`",
+                    item,
+                    label=f"it has {', '.join(sorted(has)) or 'none'}",
+                )
 
 
 def _resolve_product(node: tree.Product, pending: frozenset[str], context: Context, lone: Lone) -> None:

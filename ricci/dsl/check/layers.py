@@ -127,7 +127,12 @@ def _output(inner: Declarer, out: tree.LayerOutput, axes: dict[str, Size]) -> Te
     if declaration is None:
         known = [d.name for d in inner.scope.declarations.values() if d.word == "value"]
         guess = nearest(out.name.id, known)
-        raise error("E0101", f"the layer does not define its output `{out.name.id}`", out.name, label=f"did you mean `{guess}`?" if guess else "not assigned")
+        raise error(
+            "E0101",
+            f"the layer does not define its output `{out.name.id}`",
+            out.name,
+            label=f"did you mean `{guess}`?" if guess else "not assigned",
+        )
     value: Any = declaration.resolve()
     if set(value.axes) != set(axes) and set(value.order or ()) != set(axes):
         mine = ", ".join(value.order or value.axes)
@@ -139,7 +144,12 @@ def apply_layer(node: tree.Call, layer: Layered, context: Context) -> Value:
     """`MLP(x)`: the axes of the arguments match those of the inputs by name."""
     if node.keywords or len(node.positional) != len(layer.inputs):
         takes = ", ".join(f"{n}[{', '.join(o)}]" for n, o in layer.inputs)
-        raise error("E0104", f"`{layer.name}` takes {len(layer.inputs)} input{'s' if len(layer.inputs) != 1 else ''}", node, label=f"as in {layer.name}({takes})")
+        raise error(
+            "E0104",
+            f"`{layer.name}` takes {len(layer.inputs)} input{'s' if len(layer.inputs) != 1 else ''}",
+            node,
+            label=f"as in {layer.name}({takes})",
+        )
     if len(layer.outputs) != 1:
         raise error("E0203", f"`{layer.name}` has {len(layer.outputs)} outputs; a call gives one", node)
     declared = dict(layer.sizes)
@@ -160,18 +170,32 @@ def apply_layer(node: tree.Call, layer: Layered, context: Context) -> Value:
 
 
 def _match_axes(
-    layer: Layered, value: Value, argument: tree.Expr, order: tuple[str, ...], declared: dict[str, Size], bound: dict[str, Size], context: Context
+    layer: Layered,
+    value: Value,
+    argument: tree.Expr,
+    order: tuple[str, ...],
+    declared: dict[str, Size],
+    bound: dict[str, Size],
+    context: Context,
 ) -> None:
     has = value.axes
     missing = [a for a in order if a not in has]
     extra = [a for a in has if a not in order]
     if missing or extra:
         which = f"lacks the index `{missing[0]}`" if missing else f"has the index `{extra[0]}` too much"
-        raise error("E0202", f"the input of `{layer.name}` {which}", argument, label=f"[{', '.join(has)}] is given, [{', '.join(order)}] is taken")
+        raise error(
+            "E0202", f"the input of `{layer.name}` {which}", argument, label=f"[{', '.join(has)}] is given, [{', '.join(order)}] is taken"
+        )
     for a in order:
         size = has[a]
         axis = lookup_axis(context, a)
-        sliced = axis is not None and axis.size is declared[a] and size is not declared[a] and size.constant is not None and bool(declared[a].dims)
+        sliced = (
+            axis is not None
+            and axis.size is declared[a]
+            and size is not declared[a]
+            and size.constant is not None
+            and bool(declared[a].dims)
+        )
         if not sliced and size is not declared[a] and not context.checker.same_size(size, declared[a]):
             raise error("E0202", f"the axis `{a}` has two sizes", argument, label=f"{size} here, {declared[a]} in `{layer.name}`")
         if bound.setdefault(a, size) is not size:

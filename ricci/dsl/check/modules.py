@@ -74,7 +74,12 @@ def _members(path: Path, module: tree.Dotted, checker: Checker) -> dict[str, Any
         if isinstance(statement, MODULE_STATEMENTS):
             inner.declare(statement)
         elif not isinstance(statement, tree.Check):
-            raise error("E0203", f"the module `{module.text}` holds more than definitions", statement, label="a module has fn, layer, let, param, dim, unit")
+            raise error(
+                "E0203",
+                f"the module `{module.text}` holds more than definitions",
+                statement,
+                label="a module has fn, layer, let, param, dim, unit",
+            )
     return dict(own.declarations)
 
 
@@ -87,7 +92,7 @@ def _for_module(checker: Checker, path: Path, file: tree.File) -> Checker:
 def names_called(statements: tuple[tree.Statement, ...]) -> dict[str, Any]:
     """Names before parentheses or before `[...](`, with their first place; blocks inside are left to themselves."""
     found: dict[str, Any] = {}
-    stack: list[tree.Node] = [s for s in reversed(statements)]
+    stack: list[tree.Node] = list(reversed(statements))
     while stack:
         node = stack.pop()
         if isinstance(node, tree.Call):

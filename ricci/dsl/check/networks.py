@@ -18,7 +18,12 @@ def structure_of(node: tree.Expr, context: Context) -> tuple[str, str]:
     name = node.function.id
     if name not in STRUCTURES:
         guess = nearest(name, STRUCTURES)
-        raise error("E0101", f"there is no network `{name}`", node.function, label=f"did you mean `{guess}`?" if guess else f"there are {', '.join(STRUCTURES)}")
+        raise error(
+            "E0101",
+            f"there is no network `{name}`",
+            node.function,
+            label=f"did you mean `{guess}`?" if guess else f"there are {', '.join(STRUCTURES)}",
+        )
     if len(node.positional) != 1 or not isinstance(node.positional[0], tree.Name):
         raise error("E0104", f"`{name}` takes the index of its sites", node, label=f"as in {name}(site)")
     site = indices.axis_of(node.positional[0], context)

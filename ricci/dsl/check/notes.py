@@ -148,7 +148,10 @@ class _Corners:
         unit = f" {f.unit.text}" if f.unit.text else ""
         line = start.span.line if start.span else "?"
         self.checker.diagnostics.add(
-            "N0311", f"initial and boundary values of `{name}` differ at {side} by up to {shown:.3g}{unit}", p.side.span, label=f"the initial value is in line {line}"
+            "N0311",
+            f"initial and boundary values of `{name}` differ at {side} by up to {shown:.3g}{unit}",
+            p.side.span,
+            label=f"the initial value is in line {line}",
         )
 
     def two_sides(self, placed: Sequence[Placed]) -> None:

@@ -11,11 +11,33 @@ from ricci.dsl.check.applied import Applied, Rule
 from ricci.dsl.check.context import Context, error
 from ricci.dsl.spelling import nearest
 
-NUMBERS = (
-    "exp expm1 log log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-    "erf erfc gamma lgamma sigmoid softplus gelu gelu_tanh"
-).split()
-KEPT = "abs re im conj relu floor ceil round".split()
+NUMBERS = [
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asinh",
+    "acosh",
+    "atanh",
+    "erf",
+    "erfc",
+    "gamma",
+    "lgamma",
+    "sigmoid",
+    "softplus",
+    "gelu",
+    "gelu_tanh",
+]
+KEPT = ["abs", "re", "im", "conj", "relu", "floor", "ceil", "round"]
 ANY = (0, 99)
 
 

@@ -71,7 +71,9 @@ class Recurrence:
         if index is not None and index.axes == {self.axis} and index.coefficient(self.axis) == 1 and index.is_affine:
             step = index.constant.constant
         if step is None:
-            raise error("E0207", f"`{self.name}` is read at a step that is not a fixed distance away", items[place], label=f"as in {self.axis}-1")
+            raise error(
+                "E0207", f"`{self.name}` is read at a step that is not a fixed distance away", items[place], label=f"as in {self.axis}-1"
+            )
         self._direct(step, items[place])
         others = [item for k, item in enumerate(items) if k != place]
         order = tuple(n for n in self.order if n != self.axis)
@@ -83,7 +85,9 @@ class Recurrence:
 
     def _direct(self, step: int, item: tree.Node) -> None:
         if step == 0:
-            raise error("E0207", f"`{self.name}` at a step needs itself at the same step", item, label=f"write {self.axis}-1 for the step before")
+            raise error(
+                "E0207", f"`{self.name}` at a step needs itself at the same step", item, label=f"write {self.axis}-1 for the step before"
+            )
         direction = 1 if step < 0 else -1
         if self.direction and direction != self.direction:
             raise error("E0207", f"`{self.name}` needs both earlier and later steps", item, label="a recurrence goes in one direction")
@@ -160,9 +164,7 @@ def defined(
 
 def self_reference(name: str, body: tree.Expr) -> tree.Index | None:
     """The first place where the right side reads the tensor that it defines."""
-    return next(
-        (n for n in tree.walk(body) if isinstance(n, tree.Index) and isinstance(n.base, tree.Name) and n.base.id == name), None
-    )
+    return next((n for n in tree.walk(body) if isinstance(n, tree.Index) and isinstance(n.base, tree.Name) and n.base.id == name), None)
 
 
 def scanned_axis(node: tree.Index, order: tuple[str, ...], context: Context) -> str:

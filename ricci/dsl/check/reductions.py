@@ -34,7 +34,9 @@ def removed_axes(call: Applied, context: Context) -> tuple[Context, list[str]]:
                 indices.axis_of(item, context)
             names.append(item.id)
         else:
-            raise error("E0203", f"`{call.name}` takes indices in brackets", item, label=f"as in {call.rule.signature if call.rule else call.name}")
+            raise error(
+                "E0203", f"`{call.name}` takes indices in brackets", item, label=f"as in {call.rule.signature if call.rule else call.name}"
+            )
     for name in names:
         if names.count(name) > 1:
             raise error("E0210", f"the index `{name}` is named twice", call.node)
@@ -198,7 +200,9 @@ def extremum(call: Applied, context: Context) -> Value:
 def _pointwise(call: Applied, context: Context) -> Value:
     nodes = call.node.positional
     if call.items:
-        raise error("E0104", f"`{call.name}` of two values takes no index", call.node, label=f"write {call.name}[i](e) or {call.name}(a, b)")
+        raise error(
+            "E0104", f"`{call.name}` of two values takes no index", call.node, label=f"write {call.name}[i](e) or {call.name}(a, b)"
+        )
     values = [numeric(scalar_of(n, context), n) for n in nodes]
     unit = agree_units(values, nodes, context, f"the arguments of `{call.name}`")
     agree_axes(values, nodes, context)

@@ -96,7 +96,12 @@ def _goal(statement: tree.Solve, context: Context) -> str:
     kind = goal.kind.id
     if kind not in GOALS:
         guess = nearest(kind, GOALS)
-        raise error("E0104", f"`solve` has no goal `{kind}`", goal.kind, label=f"did you mean `{guess}`?" if guess else f"goals are {', '.join(GOALS)}")
+        raise error(
+            "E0104",
+            f"`solve` has no goal `{kind}`",
+            goal.kind,
+            label=f"did you mean `{guess}`?" if guess else f"goals are {', '.join(GOALS)}",
+        )
     for dotted in goal.over:
         _over(dotted, context)
     if goal.objective is not None and kind in ("minimize", "maximize"):
@@ -104,7 +109,9 @@ def _goal(statement: tree.Solve, context: Context) -> str:
         value = scalar_of(goal.objective, context)
         if value.axes:
             axes = ", ".join(value.axes)
-            raise error("E0206", f"what is {kind}d is one number", goal.objective, label=f"this varies along {axes}: write mean(...) or sum(...)")
+            raise error(
+                "E0206", f"what is {kind}d is one number", goal.objective, label=f"this varies along {axes}: write mean(...) or sum(...)"
+            )
     return kind
 
 
@@ -122,7 +129,9 @@ def _over(dotted: tree.Dotted, context: Context) -> None:
         raise error("E0101", f"`{dotted.text}` is not declared", dotted, label=f"did you mean `{guess}`?" if guess else "not declared")
     entity = declaration.resolve()
     if declaration.word not in ("param", "layer", "network", "tensor", "field") and not isinstance(entity, Layered | Network):
-        raise error("E0203", f"`{dotted.text}` is a {declaration.word} and cannot be varied", dotted, label="a param, layer, tensor or network can")
+        raise error(
+            "E0203", f"`{dotted.text}` is a {declaration.word} and cannot be varied", dotted, label="a param, layer, tensor or network can"
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -255,7 +264,9 @@ def _named(table: Mapping[str, Choice]) -> Callable[[tree.Entry, Context], Optio
 def _choices(entry: tree.Entry, table: Mapping[str, Choice], context: Context) -> tuple[Call, ...]:
     if entry.keywords:
         keyword = entry.keywords[0]
-        raise error("E0104", f"`{entry.name.id}` takes no `{keyword.name.id}=`", keyword, label=f"as in {entry.name.id}: {next(iter(table))}")
+        raise error(
+            "E0104", f"`{entry.name.id}` takes no `{keyword.name.id}=`", keyword, label=f"as in {entry.name.id}: {next(iter(table))}"
+        )
     return tuple(_choice(node, table, entry.name.id, context) for node in entry.positional)
 
 
@@ -267,18 +278,30 @@ def _choice(node: tree.Expr, table: Mapping[str, Choice], option: str, context: 
     choice = table.get(name.id)
     if choice is None:
         guess = nearest(name.id, table)
-        raise error("E0104", f"`{option}` has no choice `{name.id}`", name, label=f"did you mean `{guess}`?" if guess else f"there are {', '.join(table)}")
+        raise error(
+            "E0104",
+            f"`{option}` has no choice `{name.id}`",
+            name,
+            label=f"did you mean `{guess}`?" if guess else f"there are {', '.join(table)}",
+        )
     if choice.lacking:
         context.checker.lacking(choice.lacking, node.span)
     if not isinstance(node, tree.Call):
         return Call(name.id, (), (), node.span)
     if len(node.positional) > choice.places:
-        raise error("E0104", f"`{name.id}` takes its values by name", node.positional[0], label=f"it takes {', '.join(choice.keywords) or 'none'}")
+        raise error(
+            "E0104", f"`{name.id}` takes its values by name", node.positional[0], label=f"it takes {', '.join(choice.keywords) or 'none'}"
+        )
     places: list[Any] = []
     for argument in node.positional:
         if choice.coordinate:
             if not isinstance(argument, tree.Name) or argument.id not in coordinates_of(context):
-                raise error("E0104", f"there is no coordinate `{short(argument)}`", argument, label=f"coordinates are {', '.join(coordinates_of(context))}")
+                raise error(
+                    "E0104",
+                    f"there is no coordinate `{short(argument)}`",
+                    argument,
+                    label=f"coordinates are {', '.join(coordinates_of(context))}",
+                )
             places.append(argument.id)
         else:
             places.append(scalar_of(argument, context).term)

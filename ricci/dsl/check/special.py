@@ -41,16 +41,16 @@ def number_function(call: Applied, context: Context) -> Value:
     node = call.node.positional[0]
     value = scalar_function_argument(call, node, context)
     if value.unit not in (NUMBER, None):
-        raise error(
-            "E0403", f"`{call.name}` takes a number without unit", node, label=f"this is {words(value.unit, context)}"
-        )
+        raise error("E0403", f"`{call.name}` takes a number without unit", node, label=f"this is {words(value.unit, context)}")
     return Value(make(call.name, node, value.term), NUMBER, value.order)
 
 
 def scalar_function_argument(call: Applied, node: tree.Expr, context: Context) -> Value:
     value = numeric(value_of(node, context), node)
     if value.rank:
-        raise error("E0206", f"`{call.name}` of the {rank_word(value.rank)} `{short(node)}`", node, label="apply it to components, as in u.x")
+        raise error(
+            "E0206", f"`{call.name}` of the {rank_word(value.rank)} `{short(node)}`", node, label="apply it to components, as in u.x"
+        )
     return value
 
 
@@ -86,7 +86,9 @@ def square_of_magnitude(call: Applied, context: Context) -> Value:
     """abs2(z) = re(z)^2 + im(z)^2, of a vector summed over components."""
     node = call.node.positional[0]
     value = numeric(value_of(node, context), node)
-    terms = [build.apply("abs2", t) if t.kind == Kind.COMPLEX else build.mul(t, t) for t in (value.data if value.rank == 1 else [value.data])]
+    terms = [
+        build.apply("abs2", t) if t.kind == Kind.COMPLEX else build.mul(t, t) for t in (value.data if value.rank == 1 else [value.data])
+    ]
     if value.rank > 1:
         raise error("E0206", f"`abs2` of the tensor `{short(node)}`", node)
     return Value(build.add(*terms), raised(value.unit, 2), value.order)
@@ -137,7 +139,12 @@ def ricker(call: Applied, context: Context) -> Value:
     nodes = call.node.positional
     moment, frequency = (scalar_function_argument(call, n, context) for n in nodes)
     if multiply(moment.unit, frequency.unit) not in (NUMBER, None):
-        raise error("E0401", "`ricker(t, f)` takes a time and a frequency", nodes[1], label=f"{words(frequency.unit, context)} and {words(moment.unit, context)}")
+        raise error(
+            "E0401",
+            "`ricker(t, f)` takes a time and a frequency",
+            nodes[1],
+            label=f"{words(frequency.unit, context)} and {words(moment.unit, context)}",
+        )
     phase = build.mul(build.pi(), build.sub(build.mul(frequency.term, moment.term), build.const(1)))
     square = build.mul(phase, phase)
     term = build.mul(build.linear([(1, build.const(1)), (-2, square)]), build.apply("exp", build.neg(square)))
@@ -322,7 +329,9 @@ def transform(call: Applied, context: Context) -> Value:
     value = numeric(scalar_of(node, inner), node)
     source, target = indices.axis_of(item.source, inner), indices.axis_of(item.target, inner)
     if source.name not in value.axes:
-        raise error("E0201", f"`{short(node)}` has no index `{source.name}`", item.source, label=f"it has {', '.join(value.axes) or 'none'}")
+        raise error(
+            "E0201", f"`{short(node)}` has no index `{source.name}`", item.source, label=f"it has {', '.join(value.axes) or 'none'}"
+        )
     if target.name in value.axes and target.name != source.name:
         raise error("E0210", f"`{short(node)}` has the index `{target.name}` already", item.target)
     if call.name == "rfft" and value.kind == Kind.COMPLEX:
@@ -361,7 +370,7 @@ def linear_layer(call: Applied, context: Context) -> Value:
     """nn.linear[to c](a, b): weights of its own over the consumed and the new axis; nn.linear[c to k](a)."""
     given = unit_free(call, context)
     axes = {n: s for value, _ in given for n, s in value.axes.items()}
-    order = [n for n in axes]
+    order = list(axes)
     if not call.items:
         raise error("E0104", f"`{call.name}` needs the axes that it takes and makes", call.node, label=f"as in {call.name}[c to k](v)")
     for item in call.items:
@@ -371,7 +380,9 @@ def linear_layer(call: Applied, context: Context) -> Value:
             raise error("E0104", f"`{call.name}` needs the axes that it takes and makes", item, label=f"as in {call.name}[c to k](v)")
         if source is not None:
             if source.id not in axes:
-                raise error("E0201", f"`{short(call.node.positional[0])}` has no index `{source.id}`", source, label=f"it has {', '.join(axes)}")
+                raise error(
+                    "E0201", f"`{short(call.node.positional[0])}` has no index `{source.id}`", source, label=f"it has {', '.join(axes)}"
+                )
             del axes[source.id]
             order.remove(source.id)
         if target is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices, notes
@@ -13,19 +14,16 @@ from ricci.dsl.check.definitions import refuse_lone
 from ricci.dsl.check.equations import Candidate, match, read_equation, read_reactions
 from ricci.dsl.check.expressions import compared, demand_unit, entity_of, scalar_of, short, truth, value_of
 from ricci.dsl.check.iterations import read_iterate
-from ricci.dsl.check.recurrence import self_reference
-from ricci.dsl.check.scope import Failed
-from ricci.dsl.check.solve_options import read_solve, result_of, whole
-from ricci.dsl.check.values import Value, paths
+from ricci.dsl.check.scope import Scope
+from ricci.dsl.check.solve_options import read_solve, result_of
+from ricci.dsl.check.values import Value, leaves, mapped, paths
 from ricci.dsl.check.wellposed import check_conditions, check_initials
 from ricci.dsl.model import Check, Comparison, Initial, Output, Plot, Quantity, Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
-from ricci.errors import CheckFailed
 
 FILES = (".npz", ".zarr", ".nc", ".png", ".npy", ".onnx", ".h5", ".csv", ".pdf", ".svg")
-WITH_STRUCTURE = (tree.TensorDeclaration,)
 
 
 def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
@@ -65,7 +63,12 @@ def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
             if isinstance(statement, tree.Solve) and statement.name is not None:
                 declarer.enter(statement.name, "result", lambda s=statement: result_of(s, declarer.context(s)))
             elif isinstance(statement, tree.Assign):
-                raise error("E0203", "an assignment stands in a layer or in `iterate`", statement, label=f"here write `let {short(statement.target)} = ...`")
+                raise error(
+                    "E0203",
+                    "an assignment stands in a layer or in `iterate`",
+                    statement,
+                    label=f"here write `let {short(statement.target)} = ...`",
+                )
             elif not isinstance(statement, tree.UnitDeclaration):
                 declarer.declare(statement)
 
@@ -116,7 +119,9 @@ def _equation_name(name: tree.Name, names: dict[str, tree.Name]) -> None:
 def _unknowns_without_equations(declarer: Declarer) -> None:
     for f in declarer.model.fields.values():
         owner = f.of or f.name
-        declarer.checker.diagnostics.add("E0303", f"no equation determines `{owner}`", f.span, label="an unknown needs an equation", help=f"equation dt({owner}) = 0")
+        declarer.checker.diagnostics.add(
+            "E0303", f"no equation determines `{owner}`", f.span, label="an unknown needs an equation", help=f"equation dt({owner}) = 0"
+        )
         return
 
 
@@ -139,7 +144,8 @@ def _observe(statement: tree.Statement, declarer: Declarer) -> None:
     checker = declarer.checker
     match statement:
         case tree.Check():
-            checker.model.checks.append(read_check(statement, declarer.context(statement)))
+            context = replace(declarer.context(statement), scope=_computed(declarer))
+            checker.model.checks.append(read_check(statement, context))
         case tree.Output():
             checker.model.outputs.append(_output(statement, declarer))
         case tree.Plot():
@@ -157,6 +163,21 @@ def _observe(statement: tree.Statement, declarer: Declarer) -> None:
         case tree.Version():
             if statement.number not in ("0.1", "0.1.0"):
                 raise error("E0104", f"this is ricci 0.1, the text asks for {statement.number}", statement)
+
+
+def _computed(declarer: Declarer) -> Scope:
+    """Names as a check sees them: a definition that is computed on its own stands for the array that came out."""
+    scope = Scope(declarer.scope)
+    for name, declaration in declarer.scope.declarations.items():
+        if declaration.word == "let" and declaration.state == "done" and isinstance(declaration.entity, Value):
+            value = declaration.entity
+            found = [".".join((name, *path)) for path, _ in paths(value.data, value.labels)]
+            if all(label in declarer.model.lets for label in found):
+                symbols = iter([build.symbol(label, leaf.type) for label, leaf in zip(found, leaves(value.data), strict=True)])
+                scope.define(
+                    name, "let", declaration.span, replace(value, data=mapped(lambda t, symbols=symbols: next(symbols), value.data))
+                )
+    return scope
 
 
 def read_check(statement: tree.Check, context: Context) -> Check:
@@ -263,7 +284,12 @@ def _save(statement: tree.Save, declarer: Declarer) -> None:
     declaration = declarer.scope.find(first.id)
     if declaration is None:
         guess = nearest(first.id, declarer.scope.names())
-        raise error("E0101", f"`{statement.what.text}` is not declared", statement.what, label=f"did you mean `{guess}`?" if guess else "not declared")
+        raise error(
+            "E0101",
+            f"`{statement.what.text}` is not declared",
+            statement.what,
+            label=f"did you mean `{guess}`?" if guess else "not declared",
+        )
     declaration.resolve()
     _path(statement.path)
     declarer.checker.lacking(f"`save {statement.what.text}`", statement.span)
@@ -293,7 +319,12 @@ def _solve_named(name: tree.Name | None, declarer: Declarer) -> None:
     known = [s.name for s in declarer.model.solves if s.name]
     if name is not None and name.id not in known:
         guess = nearest(name.id, known)
-        raise error("E0101", f"there is no solve `{name.id}`", name, label=f"did you mean `{guess}`?" if guess else f"named ones are {', '.join(known) or 'none'}")
+        raise error(
+            "E0101",
+            f"there is no solve `{name.id}`",
+            name,
+            label=f"did you mean `{guess}`?" if guess else f"named ones are {', '.join(known) or 'none'}",
+        )
 
 
 def _run(statement: tree.Run, declarer: Declarer) -> None:
@@ -304,6 +335,3 @@ def _run(statement: tree.Run, declarer: Declarer) -> None:
         unit = declarer.model.params[setting.name.id].unit.powers
         demand_unit(scalar_of(setting.value, context), unit, setting.value, context, f"`{setting.name.id}`")
     declarer.checker.lacking("`run` inside a model", statement.span)
-
-
-__all__ = ["CheckFailed", "Failed", "build", "check_block", "self_reference", "whole"]

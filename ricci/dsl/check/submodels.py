@@ -36,5 +36,5 @@ def make_submodel(outer: Declarer, statement: tree.ModelDefinition) -> Namespace
         inner.scope.define(argument.name.id, "parameter", argument.name.span, replace(value, shown=None))
     check_block(inner, statement.body)
     parent.lacking(f"the model `{statement.name.id}` inside this one", statement.span)
-    members = {name: d for name, d in inner.scope.declarations.items()}
+    members = dict(inner.scope.declarations.items())
     return Namespace(statement.name.id, "model", dict(members))

@@ -100,7 +100,7 @@ def _too_few(
 def _zero(f: Field) -> str:
     if not f.of:
         return "0"
-    count = len([a for a in f.order])
+    count = len(list(f.order))
     return "(" + ", ".join("0" for _ in range(max(count, 2))) + ")"
 
 
@@ -224,7 +224,9 @@ def check_initials(given: Sequence[tuple[Initial, tree.Node]], checker: Checker)
         order = own[initial.field].time_order if initial.field in own else 0
         if key in seen:
             before = seen[key].span
-            checker.diagnostics.add("E0302", f"`{name}` has two initial values", node.span, label=f"the first is in line {before.line if before else '?'}")
+            checker.diagnostics.add(
+                "E0302", f"`{name}` has two initial values", node.span, label=f"the first is in line {before.line if before else '?'}"
+            )
         elif initial.time_order >= order:
             what = f"`{name}` has no time derivative of order {initial.time_order + 1}" if order else f"`{name}` has no time derivative"
             where = own[initial.field]

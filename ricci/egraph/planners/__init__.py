@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ricci.cost import Price, Sizes
 from ricci.dsl.term import Term
 from ricci.egraph.analyses import Range, Ranges
 from ricci.egraph.planners import cancelling, collecting, contracting, factoring, merging, sharing
+from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader
 
+Seeds = dict[str, list[tuple[int, Node]]]
 FACTORS = 6  # factors of one sum that are tried
 
 
+def _traced(space: Space, seeds: Seeds, planner: Callable[[Space, Sequence[int], int], int], limit: int) -> int:
+    """Run a planner and keep what it proposes first for every class as a starting point of the search."""
+    if "collected" in seeds:
+        return planner(space, space.classes(), limit)
+    written = set(space.written)
+    space.trace = []
+    made = planner(space, space.classes(), limit)
+    seeds["collected"], space.trace = space.trace, None
+    space.written = written
+    return made
+
+
 def propose(
-    loader: Loader, price: Price, sizes: Sizes, given: Mapping[Term, Range], rounds: int, limit: int, nodes: int
+    loader: Loader, price: Price, sizes: Sizes, given: Mapping[Term, Range], seeds: Seeds, rounds: int, limit: int, nodes: int
 ) -> list[tuple[str, str, int]]:
     """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order."""
     space = loader.space
@@ -25,7 +39,7 @@ def propose(
         size = space.size()
         done.append(("contractions", "contractions that differ in one factor", merging.merge_contractions(loader, limit)))
         space.rebuild()
-        done.append(("sums", "coefficients of outer loops collected", collecting.collect(space, space.classes(), limit)))
+        done.append(("sums", "coefficients of outer loops collected", _traced(space, seeds, collecting.collect, limit)))
         if any(node.op == "recip" for node in space.table):
             done.append(("products", "x times 1/x", cancelling.cancel(space, Ranges(space, given))))
             done.append(("products", "divisions joined", cancelling.join_divisions(space)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ricci.egraph.planners.sharing import form_of, products_of, sums_of
+from ricci.egraph.planners.sharing import Multiples, multiples_of, products_of, state_sum, sums_of
 from ricci.egraph.rational import Rational
 from ricci.egraph.space import Axes, Form, Powers, Space
 
@@ -20,7 +20,7 @@ Parts = dict[int, dict[int, Rational]]  # rest (class) -> coefficient (class) ->
 
 def collect(space: Space, classes: Sequence[int], limit: int) -> int:
     """Propose the collected form of every sum; returns how many were proposed."""
-    sums, products = sums_of(space), products_of(space)
+    sums, products, multiples = sums_of(space), products_of(space), multiples_of(space)
     made = 0
     for c in classes:
         form = sums.get(c, [None])[0]
@@ -30,7 +30,7 @@ def collect(space: Space, classes: Sequence[int], limit: int) -> int:
         if parts is None:
             continue
         made += 1
-        _propose(space, c, parts)
+        _propose(space, c, parts, multiples)
     return made
 
 
@@ -62,7 +62,7 @@ def _expand(space: Space, form: Form, axes: Axes, sums: dict[int, list[Form]], p
     return parts if opened else None
 
 
-def _propose(space: Space, c: int, parts: Parts) -> None:
+def _propose(space: Space, c: int, parts: Parts, multiples: Multiples) -> None:
     """Nodes sum_rest coefficient * rest, and the same with equal coefficients factored."""
     grouped: dict[int, list[tuple[Rational, int]]] = {}
     flat: list[tuple[Rational, int]] = []
@@ -82,9 +82,5 @@ def _propose(space: Space, c: int, parts: Parts) -> None:
         else:
             inner = space.sum([(q, space.sum(g)) for q, g in by_number.items()])
             members.append((1, space.product([(base, 1), (inner, 1)])))
-    for proposal in (flat, members):
-        out = space.sum(proposal)
-        space.union(space.expand(out, space.axes[space.find(2 * c) >> 1]), 2 * c)
-
-
-__all__ = ["collect", "form_of"]
+    for proposal in (members, flat):
+        state_sum(space, c, proposal, multiples)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ricci.egraph.planners.sharing import products_of, sums_of
+from ricci.egraph.planners.sharing import Multiples, multiples_of, products_of, state_sum, sums_of
 from ricci.egraph.rational import Rational
 from ricci.egraph.space import Form, Powers, Space
 
 
 def factor_sums(space: Space, classes: Sequence[int], factors: int, limit: int, variants: int = 3) -> int:
     """S = v * (members with v) / v + rest for the most frequent factors v of every sum. Returns how many were pulled."""
-    sums, products = sums_of(space, variants), products_of(space)
+    sums, products, multiples = sums_of(space, variants), products_of(space), multiples_of(space)
     made = 0
     for c in classes:
         for form in sums.get(c, ()):
@@ -19,7 +19,7 @@ def factor_sums(space: Space, classes: Sequence[int], factors: int, limit: int, 
                 if made >= limit:
                     return made
                 made += 1
-                _pull(space, c, form, products, group)
+                _pull(space, c, form, products, group, multiples)
     return made
 
 
@@ -37,8 +37,8 @@ def _candidates(form: Form, products: dict[int, Powers], variables: int) -> list
     return list(dict.fromkeys(tuple(ds) for _, ds in ranked[:variables]))
 
 
-def _pull(space: Space, c: int, form: Form, products: dict[int, Powers], group: Sequence[int]) -> list[int]:
-    """Node common * (group / common) + rest in the class of the sum; references to quotient and rest."""
+def _pull(space: Space, c: int, form: Form, products: dict[int, Powers], group: Sequence[int], multiples: Multiples) -> None:
+    """Node common * (group / common) + rest in the class of the sum."""
     powers = [powers_of(d, products) for d in group]
     common = {v: min(p.get(v, 0) for p in powers) for v in powers[0]}
     common = {v: k for v, k in common.items() if k}
@@ -49,16 +49,12 @@ def _pull(space: Space, c: int, form: Form, products: dict[int, Powers], group: 
     quotient = space.sum(parts)
     pulled = space.product([(2 * v, k) for v, k in common.items()] + [(quotient, 1)])
     rest = [(q, 2 * d) for d, q in form.items() if d not in set(group)]
-    space.union(space.sum([(1, pulled), *rest]), 2 * c)
-    return [quotient, space.sum(rest)] if rest else [quotient]
+    state_sum(space, c, [(1, pulled), *rest], multiples)
 
 
 def group_coefficients(space: Space, classes: Sequence[int]) -> int:
     """S = sum_q q * (members with coefficient +-q): one multiplication a distinct coefficient, for S and its multiples."""
-    sums = sums_of(space)
-    multiples: dict[int, list[Rational]] = {}
-    for q, base in space.scales.values():
-        multiples.setdefault(space.find(base) >> 1, []).append(q)
+    sums, multiples = sums_of(space), multiples_of(space)
     made = 0
     for c in classes:
         if c not in sums:
@@ -70,7 +66,6 @@ def group_coefficients(space: Space, classes: Sequence[int]) -> int:
         if len(groups) == 1:
             continue
         parts = [(q, space.sum(g)) for q, g in groups.items()]
-        for factor in dict.fromkeys([1, *multiples.get(c, [])]):
-            space.sum([(factor * q, ref) for q, ref in parts])
-            made += 1
+        state_sum(space, c, parts, multiples)
+        made += 1
     return made

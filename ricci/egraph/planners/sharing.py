@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ricci.egraph.rational import Rational, over
+from ricci.egraph.rational import Rational, over, tidy
 from ricci.egraph.space import Form, Powers, Space
 
 WORK = 2_000_000  # pairs of uses that one round looks at
@@ -36,6 +36,27 @@ def sums_of(space: Space, variants: int = 1) -> dict[int, list[Form]]:
     return out
 
 
+Multiples = dict[int, list[Rational]]
+
+
+def multiples_of(space: Space) -> Multiples:
+    """Class -> the numbers q for which q * class is a class too."""
+    out: Multiples = {}
+    for c, (q, base) in space.scales.items():
+        if space.up[c] >> 1 == c:
+            ref = space.find(base)
+            out.setdefault(ref >> 1, []).append(-q if ref & 1 else q)
+    return {c: list(dict.fromkeys(numbers)) for c, numbers in out.items()}
+
+
+def state_sum(space: Space, c: int, parts: Sequence[tuple[Rational, int]], multiples: Multiples) -> None:
+    """State that class c is the sum; its multiples get the sum with the numbers multiplied in, which saves one multiplication."""
+    out = space.sum(parts)
+    space.union(space.expand(out, space.axes[space.find(2 * c) >> 1]), 2 * c)
+    for q in multiples.get(c, ()):
+        space.sum([(tidy(q * p), ref) for p, ref in parts])
+
+
 def products_of(space: Space) -> dict[int, Powers]:
     """Class -> flattened product, canonical; only products of two factors and more."""
     out: dict[int, Powers] = {}
@@ -56,7 +77,7 @@ def products_of(space: Space) -> dict[int, Powers]:
 
 def share_sums(space: Space, classes: Sequence[int], limit: int, variants: int = 4) -> int:
     """For pairs of sums: S = q (common) + rest for both. Returns how many classes were proposed (at most `limit`)."""
-    sums = sums_of(space, variants)
+    sums, multiples = sums_of(space, variants), multiples_of(space)
     chosen = [(c, form) for c in classes for form in sums.get(c, ())]
     where: dict[int, list[int]] = {}
     for i, (_, form) in enumerate(chosen):
@@ -78,7 +99,7 @@ def share_sums(space: Space, classes: Sequence[int], limit: int, variants: int =
             c, form = chosen[i]
             rest = [(q, 2 * d) for d, q in form.items() if d not in taken]
             if rest:
-                space.union(space.sum([(over(form[part[0][0]], part[0][1]), common), *rest]), 2 * c)
+                state_sum(space, c, [(over(form[part[0][0]], part[0][1]), common), *rest], multiples)
     return made
 
 

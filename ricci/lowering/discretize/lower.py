@@ -60,9 +60,9 @@ class Lowering:
         finally:
             self.statement = before
 
-    def place(self, **along: Along) -> Place:
-        """All nodes of every coordinate but those given."""
-        return Place(tuple((c, along.get(c, all_nodes(line))) for c, line in sorted(self.lines.items())))
+    def place(self) -> Place:
+        """All nodes of every coordinate."""
+        return Place(tuple((c, all_nodes(line)) for c, line in sorted(self.lines.items())))
 
     def place_of(self, unknown: Unknown) -> Place:
         """The nodes of a state."""

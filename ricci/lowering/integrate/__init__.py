@@ -43,7 +43,7 @@ def integrate(program: Program, integrator: Integrator) -> Program:
         if held is not None:
             what = f"the implicit integrator `{method.name}` for the complex field `{held.field}`"
             raise CannotLower("E0601", f"this version cannot run {what}", integrator.span, help="time: dp54")
-    return program.with_functions(advance=time_loop(program, method, integrator.dt))
+    return program.with_functions({"advance": time_loop(program, method, integrator.dt)})
 
 
 def controls(program: Program, integrator: Integrator, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, float]:

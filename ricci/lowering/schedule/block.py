@@ -357,8 +357,4 @@ def wrap_definition(term: Term, axis: str, width: int) -> tuple[Term, Term]:
     size = term.axes[axis]
     axes = {(wide if a == axis else a): (n + 2 * width if a == axis else n) for a, n in term.axes.items()}
     definition = build.reindex(term, axes, {axis: (Index.axis(wide) - width).mod(size)}, fill=0)
-    return build.symbol(f"{_text(term)} with ghosts", definition.type), definition
-
-
-def _text(term: Term) -> str:
-    return symbol.name_of(term) if term.op == "symbol" else term.digest.hex()
+    return build.symbol(f"periodic:{definition.digest.hex()[:16]}", definition.type), definition

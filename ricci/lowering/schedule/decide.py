@@ -114,10 +114,18 @@ def usage(order: Sequence[Term], must: set[Term]) -> Usage:
         if term not in found.stored and _worth_storing(found.points.get(term, {}), costs[term], term in guarded, term in once):
             found.stored.add(term)
         if term in found.stored:
+            found.stored.update(_inside(term))
             _spread(found, term, [(term, p) for p in body_points(term)])
         else:
             _spread(found, term, [(root, p) for root, points in found.points.get(term, {}).items() for p in points])
     return found
+
+
+def _inside(term: Term) -> list[Term]:
+    """The fields that a stored extended field is a copy of in its bulk: stored themselves, so that it can lie around them."""
+    pulls = [a for a in (term, *(term.args if term.op == "linear" else ())) if a.op == "reindex" and pull_of(a).guards]
+    fields = [pull.args[0] for pull in pulls]
+    return [t for t in fields if t.op in ("linear", "contract", "map") and len(t.axes) == len(term.axes)]
 
 
 def _spread(found: Usage, term: Term, reached: Sequence[tuple[Term, Point]]) -> None:

@@ -120,7 +120,7 @@ def _extended(term: Term, family: _Family, definitions: dict[Term, Term]) -> Ter
         e = Index.axis(wide) - width
         e = e.clamp(size) if kind == "clamp" else e.mirror(size) if kind == "mirror" else e
         definition = build.reindex(inner, axes, {axis: e}, (), Fraction(0) if fill is None else fill)
-        name = build.symbol(f"{term.digest.hex()} {kind} {fill} {axis} {width} {inner.digest.hex()}", definition.type)
+        name = build.symbol(f"extended:{definition.digest.hex()[:16]}", definition.type)
         definitions[name] = definition
         inner = name
     return inner

@@ -78,7 +78,7 @@ def test_equations_that_cannot_be_solved_for_the_time_derivative():
     assert (found.code, found.span.line) == ("E0601", 3)
 
 
-@pytest.mark.parametrize("space", ["fourier", "chebyshev", "fv(staggered=true)"])
+@pytest.mark.parametrize("space", ["chebyshev", "fv(staggered=true)"])
 def test_other_spaces_and_stretched_grids(space):
     assert failure(heat(f"grid: x=41; space: {space}; until: t=1")).code == "E0601"
     assert failure(heat("grid: x=41, stretch(x, center=0, by=20); until: t=1")).code == "E0601"

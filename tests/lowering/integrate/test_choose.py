@@ -37,7 +37,7 @@ def with_start(program, values):
     from ricci.dsl.term import Function
 
     symbols = [state.symbol for state in program.states]
-    return program.with_functions(initial=Function("initial", tuple(symbols), tuple((x.name, x.symbol) for x in program.states)))
+    return program.with_functions({"initial": Function("initial", tuple(symbols), tuple((x.name, x.symbol) for x in program.states))})
 
 
 # rates
