@@ -21,7 +21,7 @@ from ricci.dsl import reference
 from ricci.dsl.model import Model
 from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
-from ricci.errors import CannotRun, RicciError, Source
+from ricci.errors import CannotLower, CannotRun, RicciError, Source
 from ricci.faces.keeping import Keeper, Pictures, positions
 from ricci.faces.outcome import CheckResult, Outcome
 
@@ -66,6 +66,9 @@ def execute(
         binding = bind(
             program, Reader.for_model(_path_of(source), settings.allow_read), dict(settings.input), settings.weights, settings.seed
         )
+    asked: list[Any] = [*model.outputs, *model.plots]
+    if asked and not program.states and write:
+        raise CannotLower("E0601", "this version writes `output` and `plot` of time-dependent models only", asked[0].span)
     folder = Path(out) if out else Path()
     if program.states:
         Integration(model, program, binding, settings, folder, watch, outcome).run(plot, write, listen)
