@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -112,18 +113,16 @@ def _no_axis(base: Value, node: tree.Index, name: tree.Name) -> Exception:
 def indexed(base: Value, node: tree.Index, context: Context) -> Value:
     """Bind, rename, shift, slice or gather every axis that an item names."""
     pairs = bindings(base, node, context)
-    data = base.data
-    gathered: list[tuple[str, Term]] = []
+    gathered: dict[str, Term] = {}
     pulls: dict[str, Index] = {}
     axes: dict[str, Size] = {}
     order: list[str] | None = []
     for name, item in pairs:
         index = as_index(item, context)
         if index is None:
-            value = _gather_index(item, context)
-            if value.axes and not _conflicts(value.axes, axes):
-                axes.update(value.axes)
-            gathered.append((name, value))
+            gathered[name] = _gather_index(item, context)
+            for axis, size in gathered[name].axes.items():
+                _one_size(axes, axis, size, item, context)
             order = None
             continue
         pulls[name] = index
@@ -131,29 +130,35 @@ def indexed(base: Value, node: tree.Index, context: Context) -> Value:
         if order is not None:
             order = [*order, item.id] if isinstance(item, tree.Name) else order if not index.axes else None
     for name, size in base.axes.items():
-        if name not in pulls and all(name != g for g, _ in gathered):
+        if name not in pulls and name not in gathered:
             pulls[name] = Index.axis(name)
-            if name in axes and axes[name] is not size:
-                raise error("E0202", f"the axis `{name}` has two sizes", node, label=f"{size} and {axes[name]}")
-            axes[name] = size
+            _one_size(axes, name, size, node, context)
             if order is not None and base.order and name in base.order:
                 order.append(name)
     edges = {n: _edge(base, n, i, axes, item_of(pairs, n), context) for n, i in pulls.items()}
-
-    def pulled(leaf: Term) -> Term:
-        for name, term in gathered:
-            if name in leaf.axes:
-                leaf = build.gather(leaf, name, term)
-        mine = {n: edges[n] if n in edges else Index.axis(n) for n in leaf.axes}
-        out = {a: axes.get(a, leaf.axes.get(a)) for i in mine.values() for a in i.axes}
-        return build.reindex(leaf, {a: s for a, s in out.items() if s is not None}, mine, (), 0)
-
-    result = mapped(pulled, data)
+    result = mapped(lambda leaf: _pulled(leaf, gathered, edges, axes), base.data)
     return replace(base, data=result, order=tuple(order) if order is not None else None, edge="", family=0)
 
 
-def _conflicts(new: dict[str, Size], known: dict[str, Size]) -> bool:
-    return any(n in known and known[n] is not s for n, s in new.items())
+def _pulled(leaf: Term, gathered: Mapping[str, Term], edges: Mapping[str, Index], axes: Mapping[str, Size]) -> Term:
+    """One component with every axis bound. Axes of gathered indices must not meet those of the leaf: it steps aside first."""
+    aside = {n: f"{n}~" for n in leaf.axes} if any(n in leaf.axes for n in gathered) else {n: n for n in leaf.axes}
+    bound = {aside[n]: edges[n] for n in leaf.axes if n not in gathered}
+    if aside.keys() & gathered.keys():
+        leaf = build.rename(leaf, aside)
+        for name, term in gathered.items():
+            if name in aside:
+                leaf = build.gather(leaf, aside[name], term)
+    mine = {n: bound.get(n, Index.axis(n)) for n in leaf.axes}
+    out = {a: axes[a] for index in mine.values() for a in index.axes}
+    return build.reindex(leaf, out, mine, (), 0)
+
+
+def _one_size(axes: dict[str, Size], name: str, size: Size, node: tree.Node, context: Context) -> None:
+    """E0202 where one index name stands for two sizes."""
+    known = axes.setdefault(name, size)
+    if known is not size and not context.checker.same_size(known, size):
+        raise error("E0202", f"the axis `{name}` has two sizes", node, label=f"{size} and {known}")
 
 
 def item_of(pairs: list[tuple[str, tree.Expr]], name: str) -> tree.Node | None:

@@ -84,7 +84,7 @@ def _taken(call: Applied, value: Value, names: list[str], context: Context) -> l
             raise error(
                 "E0201",
                 f"`{short(call.node.positional[0])}` has no index `{name}`",
-                next(i for i in call.items if isinstance(i, tree.Name) and i.id == name),
+                next((i for i in call.items if isinstance(i, tree.Name) and i.id == name), call.node),
                 label=f"it has {', '.join(value.axes) or 'none'}",
             )
         out.append(_axis(name, value, context))
