@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import agree_axes, agree_units, numeric, rank_word, rational, short
 from ricci.dsl.check.applied import Applied, Rule
 from ricci.dsl.check.context import Context, Side, error, lookup_axis
-from ricci.dsl.check.expressions import agree_axes, agree_units, number_of, numeric, rank_word, rational, scalar_of, short, value_of
+from ricci.dsl.check.expressions import number_of, scalar_of, value_of
 from ricci.dsl.check.scope import unknown
 from ricci.dsl.check.values import Axis, Data, Value, mapped, rank, shape
 from ricci.dsl.model import Coordinate, Domain
@@ -367,7 +368,7 @@ def _over_sides(call: Applied, items: Sequence[tree.Attr], context: Context) -> 
     for item in items:
         side = side_named(item, context)
         inner = replace(context, side=side, sums={}, seen={}, calls={})
-        value = scalar_of(node, inner)
+        value = numeric(scalar_of(node, inner), node)
         c = known[side.coordinate]
         at = c.lo if side.end == "lo" else c.hi
         term = build.at(value.term, {c.name: build.cast(at, Kind.REAL)})

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import demand_unit, describe, numeric, rank_word, short
 from ricci.dsl.check.context import Context, Side, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
 from ricci.dsl.check.equations import present, real, short_name, two_sides
-from ricci.dsl.check.expressions import demand_unit, describe, entity_of, numeric, rank_word, scalar_of, short, value_of
+from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.scope import Declaration, Scope
 from ricci.dsl.check.values import Loaded, Value, leaves, paths, shape
 from ricci.dsl.model import Condition, Event, Field, Initial

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ricci.dsl import build, model, tree
 from ricci.dsl.check.scope import Failed, Scope
-from ricci.dsl.check.values import Axis, Value, leaves
+from ricci.dsl.check.values import Axis, Procedure, Value, leaves
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, Type, equal
@@ -73,6 +73,7 @@ class Checker:
     holes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # named sides of a domain that are no ends of a coordinate
     weights: list[model.Weight] = field(default_factory=list)  # of the layer being read
     modules: dict[str, object] = field(default_factory=dict)
+    traits: dict[Term, int] = field(default_factory=dict)  # what occurs in a term (quantities.py)
 
     def operator(self, name: str, context: Context) -> Rule | None:
         """The operator of this name; `dxx` and the like exist for every coordinate of the model."""
@@ -168,15 +169,15 @@ class Context:
     recurrence: Recurrence | None = None
     statement: Span | None = None
     draws: tuple[tuple[str, Size], ...] | None = None  # axes of random numbers, where they may stand
-    depth: int = 0
+    procedures: tuple[Procedure, ...] = ()  # the functions that are being called, the outermost first
 
     def binding(self, *names: str) -> Context:
         """The same surroundings where `names` are bound."""
         return replace(self, free=self.free | set(names))
 
-    def anew(self, scope: Scope) -> Context:
-        """For a body with names of its own, read at every call."""
-        return replace(self, scope=scope, sums={}, seen={}, calls={}, depth=self.depth + 1)
+    def calling(self, procedure: Procedure, scope: Scope) -> Context:
+        """For the body of a function, which is read anew at every call."""
+        return replace(self, scope=scope, sums={}, seen={}, calls={}, procedures=(*self.procedures, procedure))
 
     def lacking(self, what: str, span: Span) -> None:
         self.checker.lacking(what, self.statement or span)

@@ -8,24 +8,25 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ricci.dsl import build, model, tree
+from ricci.dsl import build, tree
 from ricci.dsl.check import indices, modules
+from ricci.dsl.check.agreement import describe, short
 from ricci.dsl.check.calculus import derivative_rule
 from ricci.dsl.check.context import Checker, Context, error, lookup_axis
-from ricci.dsl.check.definitions import defined_tensor, refuse_lone
-from ricci.dsl.check.expressions import demand_unit, describe, entity_of, infinity, numeric, scalar_of, short, value_of
+from ricci.dsl.check.definitions import refuse_lone
+from ricci.dsl.check.expressions import entity_of, infinity, scalar_of, value_of
+from ricci.dsl.check.quantities import bounds, make_let, make_param, make_tensor
 from ricci.dsl.check.scope import PREDEFINED, Declaration, Scope
-from ricci.dsl.check.values import Axis, Loaded, Network, Procedure, Recipe, Value, paths
-from ricci.dsl.model import Coordinate, Domain, Field, Load, Param, Quantity, Unit, Weight
+from ricci.dsl.check.values import Axis, Loaded, Network, Procedure, Recipe, Value
+from ricci.dsl.model import Coordinate, Domain, Field, Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
-from ricci.dsl.term import Term, walk
+from ricci.dsl.term import Term
 from ricci.dsl.types import Dim, Kind, Size, Type
 from ricci.dsl.units import NUMBER
 
 KINDS = {"real": Kind.REAL, "complex": Kind.COMPLEX, "int": Kind.INT, "bool": Kind.BOOL}
 RANKS = {"vector": 1, "tensor": 2, "sym": 2}
-STRUCTURES = ("lowrank", "kron", "tucker", "tt", "btt", "monarch", "sparse")
 Make = Callable[[], Any]
 
 
@@ -43,8 +44,8 @@ class Declarer:
 
     # names
 
-    def enter(self, name: tree.Name, word: str, make: Make) -> None:
-        """Declare a name; E0102 and E0103 where it is taken."""
+    def enter(self, name: tree.Name, word: str, make: Make, node: tree.Node | None = None) -> None:
+        """Declare a name; E0102 and E0103 where it is taken. `node`: the text that its meaning is read from."""
         span = name.span
         before = self.scope.here(name.id)
         if before is not None:
@@ -66,7 +67,7 @@ class Declarer:
             raise error("E0103", f"`{name.id}` is an operator that this model uses (line {used.line})", span, label="take another name")
         if used is not None and word in ("fn", "layer") and name.id in self.checker.operators:
             raise error("E0103", f"`{name.id}` is an operator of the language", span, label="take another name")
-        self.scope.declarations[name.id] = Declaration(name.id, word, span, make, self.checker.diagnostics.absorb)
+        self.scope.declarations[name.id] = Declaration(name.id, word, span, make, self.checker.diagnostics.absorb, node=node)
 
     def predefined(self) -> None:
         """pi, im, inf and t."""
@@ -296,213 +297,23 @@ class Declarer:
 
     def params(self, statement: tree.ParamDeclaration) -> None:
         for item in statement.params:
-            self.enter(item.name, "param", lambda item=item, s=statement: self.make_param(item, s))
-
-    def make_param(self, item: tree.ParamDef, statement: tree.ParamDeclaration) -> Value:
-        name = item.name.id
-        family = self.indices_of(item.items, self.context(item))
-        domain, axes = self.over(item.domain) if item.domain is not None else (None, {})
-        over_time = item.domain is not None and domain is None
-        order = (*family, *axes)
-        context = replace(self.context(item), free=frozenset(order), draws=tuple((n, {**family, **axes}[n]) for n in order), domain=domain)
-        kind, rank, unit = self.type_of(item.type, f"the param `{name}`", item.name, needed=item.value is None)
-        if rank:
-            raise error("E0206", f"the param `{name}` is a vector", item.name, label="declare one param for each component")
-        value, kind, unit, found = self.param_value(item, kind, unit, context)
-        limits = self.limits(item, unit, found, context)
-        symbol = build.symbol(name, Type(kind, {**family, **axes}))
-        if isinstance(value, Term):
-            extra = [a for a in value.axes if a not in symbol.axes]
-            if extra:
-                assert item.value is not None
-                raise error(
-                    "E0201",
-                    f"the value of `{name}` varies along `{extra[0]}`",
-                    item.value,
-                    label=f"declare it as `{name}(D)` or `let {name} = ...`",
-                )
-            value = build.conform(value, Type(kind, dict(value.axes.items())))
-        if over_time:
-            self.checker.lacking(f"the param `{name}(t)`, a series in time", item.span)
-        unit = unit or Unit()
-        self.model.params[name] = Param(name, symbol, order, value, limits, unit, statement.constant, item.span)
-        return Value(
-            symbol,
-            unit.powers,
-            order,
-            shown=unit if unit.text else None,
-            family=len(family),
-            origin=item.name.span,
-            points=Fraction(int(unit.offset != 0)),
-        )
-
-    def param_value(
-        self, item: tree.ParamDef, kind: Kind, unit: Unit | None, context: Context
-    ) -> tuple[Term | Load | None, Kind, Unit | None, Value | None]:
-        """The default of a param, its kind and its unit."""
-        if item.value is None:
-            return None, kind, unit, None
-        indices.plan(item.value, context, refuse_lone, coordinates=False)
-        entity = entity_of(item.value, context)
-        if isinstance(entity, Loaded):
-            if unit is None and self.model.uses_units and item.type is None:
-                raise error(
-                    "E0402", f"the param `{item.name.id}` has no unit", item.name, label="say the unit of the data, as in `: [m/s]`"
-                )
-            return entity.load, kind, unit, None
-        value = numeric(scalar_of(item.value, context), item.value)
-        if any(t.op in ("partial",) or t is self.time() for t in walk([value.term])):
-            raise error("E0203", f"the value of the param `{item.name.id}` changes with the time", item.value, label="write `let`")
-        if unit is not None:
-            demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
-        else:
-            unit = unit_from(value, self.checker)
-        if value.kind == Kind.COMPLEX:
-            kind = Kind.COMPLEX
-        return value.term, kind, unit, value
-
-    def time(self) -> Term:
-        return build.symbol("t", Type(Kind.REAL))
-
-    def limits(self, item: tree.ParamDef, unit: Unit | None, found: Value | None, context: Context) -> tuple[Term, Term] | None:
-        """`in lo..hi`."""
-        if item.bounds is None:
-            return None
-        lo, hi, own = bounds(item.bounds.lo, item.bounds.hi, context, unit)
-        powers = own.powers if own else NUMBER
-        wanted = unit.powers if unit is not None else NUMBER
-        if powers != wanted and not (found is not None and found.unit is None):
-            raise error(
-                "E0401",
-                f"the bounds of `{item.name.id}` have another unit",
-                item.bounds,
-                label=f"it has {self.checker.units.words(wanted)}",
-            )
-        low, high = constant_of(lo), constant_of(hi)
-        if low is not None and high is not None:
-            if low > high:
-                raise error("E0203", f"the range of `{item.name.id}` is empty", item.bounds, label="the lower bound comes first")
-            default = constant_of(found.term) if found is not None else None
-            if default is not None and not low <= default <= high:
-                assert item.value is not None
-                raise error(
-                    "E0203",
-                    f"the value of `{item.name.id}` lies outside of its range",
-                    item.value,
-                    label=f"the range is {short(item.bounds)}",
-                )
-        return lo, hi
+            self.enter(item.name, "param", lambda item=item, s=statement: make_param(self, item, s), item)
 
     def tensors(self, statement: tree.TensorDeclaration) -> None:
         for item in statement.tensors:
-            self.enter(item.name, "tensor", lambda item=item: self.make_tensor(item, ""))
-
-    def make_tensor(self, item: tree.TensorDef, prefix: str) -> Value:
-        """A tensor of the model, or (with a prefix) a weight of a layer."""
-        context = self.context(item)
-        axes = self.indices_of(item.items, context)
-        kind, rank, unit = self.type_of(item.type, f"the tensor `{item.name.id}`", item.name, needed=False)
-        if rank:
-            raise error("E0206", "the rank of a tensor is the number of its indices", item.type)
-        unit = unit or Unit()
-        structure = self.structure(item)
-        name = prefix + item.name.id
-        value = self.tensor_value(item, axes, kind, unit, context)
-        symbol = build.symbol(name, Type(kind, axes))
-        weight = Weight(
-            name, symbol, tuple(axes), structure, item.span, build.conform(value, symbol.type) if isinstance(value, Term) else value
-        )
-        if prefix:
-            self.checker.weights.append(weight)
-        elif value is None:
-            self.model.tensors[name] = weight
-        else:
-            whole = build.conform(value, symbol.type) if isinstance(value, Term) else value
-            self.model.params[name] = Param(name, symbol, tuple(axes), whole, None, unit, False, item.span)
-        return Value(symbol, unit.powers, tuple(axes), shown=unit if unit.text else None, family=len(axes), origin=item.name.span)
-
-    def tensor_value(self, item: tree.TensorDef, axes: dict[str, Size], kind: Kind, unit: Unit, context: Context) -> Term | Load | None:
-        if item.value is None:
-            return None
-        inner = replace(context, free=frozenset(axes), draws=tuple(axes.items()))
-        indices.plan(item.value, inner, refuse_lone, coordinates=True)
-        entity = entity_of(item.value, inner)
-        if isinstance(entity, Loaded):
-            return entity.load
-        value = numeric(scalar_of(item.value, inner), item.value)
-        demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
-        extra = [a for a in value.axes if a not in axes]
-        if extra:
-            refuse_lone(extra[0], indices.place_of(extra[0], item.value))
-        if value.kind > kind:
-            raise error("E0203", f"`{item.name.id}` is {kind}, its value {value.kind}", item.value, label=f"declare it as `: {value.kind}`")
-        return value.term
-
-    def structure(self, item: tree.TensorDef) -> model.Call | None:
-        """`@btt(cores=2)`: the structure of a weight."""
-        found: model.Call | None = None
-        for note in item.annotations:
-            if note.name.id in STRUCTURES:
-                arguments = tuple(scalar_of(a, self.context()).term for a in note.arguments if isinstance(a, tree.Expr))
-                keywords = tuple(
-                    (k.name.id, scalar_of(k.value, self.context()).term) for k in note.arguments if isinstance(k, tree.Keyword)
-                )
-                found = model.Call(note.name.id, arguments, keywords, note.span)
-                self.checker.lacking(f"the structure `@{note.name.id}` of the weight `{item.name.id}`", note.span)
-            else:
-                self.checker.annotation(note)
-        return found
-
-    # lets and functions
+            self.enter(item.name, "tensor", lambda item=item: make_tensor(self, item, ""), item)
 
     def let(self, statement: tree.Let) -> None:
         target = statement.target
         if target.arguments:
             self.function_of(target.name, [self.parameter(a) for a in target.arguments], statement.value)
             return
-        self.enter(target.name, "let", lambda: self.make_let(statement))
+        self.enter(target.name, "let", lambda: make_let(self, statement), statement.value)
 
     def parameter(self, argument: tree.Argument) -> str:
         if not isinstance(argument, tree.Name):
             raise error("E0203", "a parameter is a name", argument)
         return argument.id
-
-    def make_let(self, statement: tree.Let) -> Any:
-        target = statement.target
-        context = self.context(statement)
-        if not target.items:
-            indices.plan(statement.value, context, refuse_lone, coordinates=True)
-            entity = entity_of(statement.value, context)
-            if isinstance(entity, Axis):
-                entity = value_of(statement.value, context)
-            if not isinstance(entity, Value):
-                return entity
-            value = replace(entity, origin=target.name.span, edge="")
-        else:
-            axes = self.indices_of(target.items, context)
-            value = defined_tensor(target, statement.value, axes, {}, context)
-        if statement.type is not None:
-            kind, _, unit = self.type_of(statement.type, f"`{target.name.id}`", target.name, needed=False)
-            demand_unit(value, unit.powers if unit else value.unit, statement.value, context, f"`{target.name.id}`")
-            if value.kind > kind and statement.type.kind is not None:
-                raise error("E0203", f"`{target.name.id}` is {kind}, its value {value.kind}", statement.value)
-        self.checker.mark(value, statement.span)
-        if self.is_closed(value):
-            unit_ = value.shown or unit_from(value, self.checker) or Unit()
-            for path, leaf in paths(value.data, value.labels):
-                label = ".".join((target.name.id, *path))
-                self.model.lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
-        return value
-
-    def is_closed(self, value: Value) -> bool:
-        """Whether a `let` can be computed on its own: made of tensors, without fields, coordinates and time."""
-        names = {f.symbol for f in self.model.fields.values()}
-        tensors = {w.symbol for w in self.model.tensors.values()} | {p.symbol for p in self.model.params.values() if p.symbol.axes}
-        seen = walk([leaf for _, leaf in paths(value.data, value.labels)])
-        coordinates = {c.name for d in self.model.domains.values() for c in d.coordinates}
-        if any(t in names or t is self.time() for t in seen) or any(a in coordinates for t in seen for a in getattr(t.type, "axes", ())):
-            return False
-        return any(t in tensors for t in seen) or bool(value.axes)
 
     def function(self, statement: tree.FunctionDefinition) -> None:
         self.function_of(statement.name, [p.id for p in statement.parameters], statement.value)
@@ -511,7 +322,7 @@ class Declarer:
         if len(set(parameters)) < len(parameters):
             raise error("E0102", f"two parameters of `{name.id}` have one name", name)
         procedure = Procedure(name.id, tuple(parameters), body, self.scope)
-        self.enter(name, "fn", lambda: procedure)
+        self.enter(name, "fn", lambda: procedure, body)
 
     # the rest
 
@@ -562,7 +373,7 @@ class Declarer:
         self.enter(statement.name, "region", lambda: self.make_region(statement))
 
     def make_region(self, statement: tree.RegionDeclaration) -> Value:
-        from ricci.dsl.check.expressions import truth
+        from ricci.dsl.check.agreement import truth
 
         value = value_of(statement.value, self.context(statement))
         truth(value, statement.value)
@@ -599,45 +410,6 @@ class Declarer:
 
         for name in statement.names:
             self.enter(name, "import", lambda name=name: member(name))
-
-
-def bounds(lo: tree.Expr, hi: tree.Expr, context: Context, default: Unit | None = None) -> tuple[Term, Term, Unit | None]:
-    """Two bounds in SI units; a plain number takes the unit of the other bound, or the default."""
-    nodes = (lo, hi)
-    values = [numeric(scalar_of(n, context), n) for n in nodes]
-    plain = [v.shown is None and v.unit in (NUMBER, None) for v in values]
-    shown = next((v.shown for v, p in zip(values, plain, strict=True) if not p and v.shown is not None), None)
-    if shown is None and not all(plain):
-        shown = next(unit_from(v, context.checker) for v, p in zip(values, plain, strict=True) if not p)
-    shown = shown or default
-    terms = []
-    for value, is_plain, node in zip(values, plain, nodes, strict=True):
-        if value.axes:
-            raise error("E0206", "a bound is one number", node, label=f"it varies along {', '.join(value.axes)}")
-        term = build.cast(value.term, Kind.REAL)
-        if is_plain and shown is not None:
-            term = (
-                build.add(build.scale(Fraction(shown.factor), term), build.const(shown.offset))
-                if shown.offset
-                else build.scale(Fraction(shown.factor), term)
-            )
-            term = build.cast(term, Kind.REAL)
-        elif shown is not None:
-            demand_unit(value, shown.powers, node, context, "the other bound")
-        terms.append(term)
-    return terms[0], terms[1], shown
-
-
-def unit_from(value: Value, checker: Checker) -> Unit | None:
-    """The unit of a value as it is shown: what the user wrote, or the SI unit; None for a number."""
-    if value.shown is not None and value.shown.powers == value.unit:
-        return value.shown
-    if not value.unit:
-        return None
-    known = next((u for u in checker.units.used.values() if u.powers == value.unit and not u.offset), None)
-    if known is not None:
-        return known
-    return Unit(Fraction(1), value.unit, " ".join(n if p == 1 else f"{n}^{p}" for n, p in value.unit))
 
 
 _DECLARES: dict[type, Callable[[Declarer, Any], None]] = {

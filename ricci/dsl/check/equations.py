@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import agree_axes, numeric, rank_word, short
 from ricci.dsl.check.context import Checker, Context, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
-from ricci.dsl.check.expressions import agree_axes, numeric, rank_word, scalar_of, short, value_of
+from ricci.dsl.check.expressions import scalar_of, value_of
 from ricci.dsl.check.values import Value, paths, shape
 from ricci.dsl.model import Equation, Field
 from ricci.dsl.spelling import nearest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -10,20 +11,33 @@ from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import (
+    agree_axes,
+    agree_ranks,
+    agree_units,
+    demand_unit,
+    describe,
+    joined_labels,
+    joined_shown,
+    make,
+    numeric,
+    rank_word,
+    rational,
+    short,
+    truth,
+    words,
+)
 from ricci.dsl.check.applied import SOME_VALUE, applied, member
 from ricci.dsl.check.context import Context, error, lookup_axis
 from ricci.dsl.check.indexing import index_value
 from ricci.dsl.check.scope import unknown
 from ricci.dsl.check.values import Axis, DataSet, Layered, Namespace, Procedure, Value, leaves, mapped, rank, shape
-from ricci.dsl.model import Unit
-from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.term import Term, TermError
-from ricci.dsl.types import Kind, Size, Type
-from ricci.dsl.units import NUMBER, Powers, common, multiply, points, raised
+from ricci.dsl.types import Kind, Type
+from ricci.dsl.units import NUMBER, Powers, multiply, points, raised
 from ricci.errors import CheckFailed
 
 COMPARISONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
-DEEPEST_CALL = 60
 
 
 def value_of(node: tree.Expr, context: Context) -> Value:
@@ -53,35 +67,14 @@ def number_of(node: tree.Expr, context: Context, what: str) -> Term:
     return value.term
 
 
-def short(node: tree.Node) -> str:
-    """The text of a node on one line, cut where it is long."""
-    text = " ".join(node.span.text.split())
-    return text if len(text) <= 48 else text[:45] + "..."
-
-
-def describe(entity: Any) -> str:
-    """What a thing is, in the user's words."""
-    words = {
-        "Layered": "a layer",
-        "DataSet": "a data set",
-        "Network": "a network",
-        "Text": "a text",
-        "Procedure": "a function",
-        "Domain": "a domain",
-        "Axis": "an index",
-    }
-    if isinstance(entity, Namespace):
-        return f"a {entity.word}"
-    return words.get(type(entity).__name__) or f"a {getattr(entity, 'word', 'name')}"
-
-
-def rank_word(number: int) -> str:
-    return ("scalar", "vector", "tensor")[min(number, 2)]
-
-
 def entity_of(node: tree.Node, context: Context) -> Any:
     """What an expression is: a value, an index range, a layer, a module, ..."""
-    return _READERS[type(node)](node, context)
+    try:
+        return _READERS[type(node)](node, context)
+    except ValueError as failure:  # Python refuses to print whole numbers of more digits than this
+        if "digits" not in str(failure):
+            raise
+        raise error("E0203", f"`{short(node)}` has more than {sys.get_int_max_str_digits()} digits", node) from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -153,7 +146,7 @@ def _number(node: tree.Number, context: Context) -> Value:
 
 
 def _tuple(node: tree.Tuple, context: Context) -> Value:
-    parts = [value_of(item, context) for item in node.items]
+    parts = [numeric(value_of(item, context), item) for item in node.items]
     unit = agree_units(parts, node.items, context, "components")
     first = parts[0]
     if any(shape(p.data) != shape(first.data) for p in parts):
@@ -178,87 +171,6 @@ def _string(node: tree.String, context: Context) -> Any:
     from ricci.dsl.check.values import Text
 
     return Text(node.value)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# agreement of units, axes, kinds, ranks
-
-
-def words(unit: Powers | None, context: Context) -> str:
-    """A unit as this text would write it."""
-    return context.checker.units.words(unit)
-
-
-def agree_units(values: Sequence[Value], nodes: Sequence[tree.Node], context: Context, what: str) -> Powers | None:
-    """The one unit of values that are added or compared; E0401 at the first that differs."""
-    unit, wrong = common(v.unit for v in values)
-    if wrong is None:
-        return unit
-    first = next(i for i, v in enumerate(values) if v.unit is not None)
-    raise error(
-        "E0401",
-        f"{what} have different units",
-        nodes[wrong],
-        label=f"{words(values[wrong].unit, context)}, but `{short(nodes[first])}` is {words(values[first].unit, context)}",
-    )
-
-
-def demand_unit(value: Value, unit: Powers | None, node: tree.Node, context: Context, what: str) -> None:
-    """E0401 where a value has another unit than it needs."""
-    if value.unit is not None and unit is not None and value.unit != unit:
-        raise error("E0401", f"{what} has the unit {words(unit, context)}", node, label=f"this is {words(value.unit, context)}")
-
-
-def agree_axes(values: Sequence[Value], nodes: Sequence[tree.Node], context: Context) -> None:
-    """E0202 where one axis has two sizes."""
-    known: dict[str, tuple[Size, tree.Node]] = {}
-    for value, node in zip(values, nodes, strict=True):
-        for name, size in value.axes.items():
-            if name not in known:
-                known[name] = (size, node)
-            elif known[name][0] is not size and not context.checker.same_size(known[name][0], size):
-                raise error(
-                    "E0202",
-                    f"the axis `{name}` has two sizes",
-                    node,
-                    label=f"{size} here, {known[name][0]} in `{short(known[name][1])}` (line {known[name][1].span.line})",
-                )
-
-
-def agree_ranks(values: Sequence[Value], nodes: Sequence[tree.Node], what: str) -> None:
-    """E0206 where scalars and vectors are mixed."""
-    first = shape(values[0].data)
-    for value, node in zip(values, nodes, strict=True):
-        if shape(value.data) != first:
-            mine, other = rank_word(value.rank), rank_word(values[0].rank)
-            if mine == other:
-                message = f"{what} have {len(value.data)} and {first[0]} components"
-                raise error("E0206", message, node)
-            raise error("E0206", f"{what} have different ranks", node, label=f"a {mine}, but `{short(nodes[0])}` is a {other}")
-
-
-def make(name: str, node: tree.Node, *terms: Term) -> Term:
-    """A scalar function; E0203 where the kinds do not fit."""
-    try:
-        return build.apply(name, *terms)
-    except TermError as failure:
-        kinds = " and ".join(str(t.kind) for t in terms)
-        raise error("E0203", f"`{short(node)}`: {failure}", node, label=f"given {kinds}") from None
-
-
-def numeric(value: Value, node: tree.Node) -> Value:
-    """E0203 for a truth value among numbers."""
-    if value.kind == Kind.BOOL:
-        raise error("E0203", f"`{short(node)}` is true or false, a number is needed", node, label="if ... then 1 else 0 makes a number")
-    return value
-
-
-def joined_labels(values: Sequence[Value]) -> tuple[str, ...]:
-    return next((v.labels for v in values if v.labels), ())
-
-
-def joined_shown(values: Sequence[Value]) -> Unit | None:
-    return next((v.shown for v in values if v.shown is not None), None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -345,19 +257,6 @@ def _unary(node: tree.Unary, context: Context) -> Value:
     if value.points:
         raise error("E0404", "a temperature on a scale with an offset has no negative", node, label="differences are in K")
     return replace(value, data=mapped(build.neg, value.data), edge="")
-
-
-def truth(value: Value, node: tree.Node) -> Term:
-    """A truth value; E0203 for a number."""
-    if value.rank or value.kind != Kind.BOOL:
-        raise error("E0203", f"`{short(node)}` is a number, a condition is needed", node, label="compare it with something")
-    return value.term
-
-
-def rational(term: Term) -> Fraction | None:
-    """The number that a constant term is."""
-    number = constant_of(term)
-    return number if isinstance(number, Fraction) else None
 
 
 def _power(node: tree.Power, context: Context) -> Value:
@@ -569,13 +468,13 @@ def _procedure(node: tree.Call, procedure: Procedure, context: Context) -> Any:
     if len(node.positional) != len(procedure.parameters):
         signature = f"{procedure.name}({', '.join(procedure.parameters)})"
         raise error("E0104", f"`{signature}` got {len(node.positional)} arguments", node, label=f"it takes {len(procedure.parameters)}")
-    if context.depth > DEEPEST_CALL:
+    if any(p is procedure for p in context.procedures):
         raise error("E0106", f"`{procedure.name}` calls itself", node, label="needs its own value")
     scope = Scope(procedure.scope)
     for name, argument in zip(procedure.parameters, node.positional, strict=True):
         entity = entity_of(argument, context)
         scope.define(name, "parameter", argument.span, axis_number(entity, context) if isinstance(entity, Axis) else entity)
-    inner = context.anew(scope)
+    inner = context.calling(procedure, scope)
     indices.plan(procedure.body, inner, lambda index, where: None, coordinates=False)
     return entity_of(procedure.body, inner)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ricci.dsl import tree
+from ricci.dsl.check.agreement import short
 from ricci.dsl.check.context import Context, error
-from ricci.dsl.check.expressions import scalar_of, short
+from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.special import text_of
 from ricci.dsl.spelling import nearest
 from ricci.errors import Span

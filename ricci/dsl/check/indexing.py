@@ -22,7 +22,8 @@ ONE = Size.of(1)
 
 def index_value(node: tree.Index, context: Context) -> Any:
     """An indexed tensor, data set or site operator."""
-    from ricci.dsl.check.expressions import describe, entity_of, short, taken
+    from ricci.dsl.check.agreement import describe, short
+    from ricci.dsl.check.expressions import entity_of, taken
 
     if context.recurrence is not None and isinstance(node.base, tree.Name) and node.base.id == context.recurrence.name:
         return context.recurrence.read(node, context)
@@ -58,9 +59,8 @@ def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str,
     """Which axis each item binds."""
     named = [i for i in node.items if isinstance(i, tree.NamedItem)]
     if named:
-        if len(named) < len(node.items):
-            other = next(i for i in node.items if not isinstance(i, tree.NamedItem))
-            if not isinstance(other, tree.Name):
+        for other in node.items:
+            if not isinstance(other, tree.NamedItem | tree.Name):
                 raise error("E0210", "indices by place and by name are mixed", other, label="name all of them")
         out: list[tuple[str, tree.Expr]] = []
         for item in node.items:
@@ -87,7 +87,7 @@ def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str,
             "E0210", "this expression has no declared order of axes", node, label=f"name them: [{', '.join(f'{a}=...' for a in axes)}]"
         )
     if len(items) not in (len(order), base.family):
-        from ricci.dsl.check.expressions import short
+        from ricci.dsl.check.agreement import short
 
         declared = f"[{', '.join(order[: base.family or len(order)])}]"
         where = f" (line {base.origin.line})" if base.origin else ""
@@ -102,7 +102,7 @@ def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str,
 
 
 def _no_axis(base: Value, node: tree.Index, name: tree.Name) -> Exception:
-    from ricci.dsl.check.expressions import short
+    from ricci.dsl.check.agreement import short
     from ricci.dsl.spelling import nearest
 
     guess = nearest(name.id, base.axes)
@@ -208,7 +208,7 @@ def _edge(base: Value, name: str, index: Index, axes: dict[str, Size], item: tre
     if base.edge == "mirror":
         return index.mirror(size)
     outside = low is not None and (at_most(size, low) or (high is not None and at_most(high, -1)))
-    from ricci.dsl.check.expressions import short
+    from ricci.dsl.check.agreement import short
 
     raise error(
         "E0208",
@@ -277,7 +277,8 @@ def _index_call(node: tree.Call, context: Context) -> Index | None:
 
 def _gather_index(item: tree.Node, context: Context) -> Term:
     """An index that is a value: whole numbers."""
-    from ricci.dsl.check.expressions import scalar_of, short
+    from ricci.dsl.check.agreement import short
+    from ricci.dsl.check.expressions import scalar_of
 
     if isinstance(item, tree.Range):
         raise error("E0203", "a range of a tensor has no name", item, label="only a data set is cut by rows")
@@ -295,7 +296,7 @@ def _rows(node: tree.Index, data: DataSet, context: Context) -> DataSet:
     item = node.items[0]
     if len(node.items) != 1 or not isinstance(item, tree.Range):
         raise error("E0210", f"`{data.name}` is cut by one range of rows", node, label=f"as in `{data.name}[0..100]`")
-    from ricci.dsl.check.expressions import short
+    from ricci.dsl.check.agreement import short
 
     lo, hi = (as_index(end, context) for end in (item.lo, item.hi))
     if lo is None or hi is None or lo.axes or hi.axes:

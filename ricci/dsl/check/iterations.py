@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ricci.dsl import build, tree
+from ricci.dsl.check.agreement import numeric, truth
 from ricci.dsl.check.context import Context, error
 from ricci.dsl.check.definitions import defined_tensor
-from ricci.dsl.check.expressions import numeric, scalar_of, truth
+from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.scope import Scope
 from ricci.dsl.check.solve_options import whole
 from ricci.dsl.check.values import Value

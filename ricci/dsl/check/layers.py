@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ricci.dsl import build, model, tree
+from ricci.dsl.check.agreement import demand_unit, numeric, short
 from ricci.dsl.check.context import Checker, Context, error, lookup_axis
 from ricci.dsl.check.definitions import defined_tensor
-from ricci.dsl.check.expressions import demand_unit, numeric, scalar_of, short
+from ricci.dsl.check.expressions import scalar_of
+from ricci.dsl.check.quantities import make_tensor
 from ricci.dsl.check.scope import Scope
 from ricci.dsl.check.values import Layered, Value
 from ricci.dsl.spelling import nearest
@@ -86,7 +88,7 @@ def _body(inner: Declarer, statement: tree.LayerDefinition) -> None:
     for part in statement.body:
         if isinstance(part, tree.TensorDeclaration):
             for item in part.tensors:
-                inner.enter(item.name, "weight", lambda item=item: inner.make_tensor(item, f"{statement.name.id}."))
+                inner.enter(item.name, "weight", lambda item=item: make_tensor(inner, item, f"{statement.name.id}."))
         elif isinstance(part, tree.Assign | tree.Let):
             target = part.target
             if target.arguments:

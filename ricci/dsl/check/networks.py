@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ricci.dsl import tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import short
 from ricci.dsl.check.context import Context, error, lookup_axis
-from ricci.dsl.check.expressions import scalar_of, short
+from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.spelling import nearest
 
 STRUCTURES = {"mps": ("phys", "bond"), "mpo": ("phys", "bond"), "peps": ("phys", "bond"), "ttn": ("phys", "bond")}

@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import agree_axes, agree_units, numeric, short, truth
 from ricci.dsl.check.applied import Applied
 from ricci.dsl.check.calculus import measure
 from ricci.dsl.check.context import Context, error, lookup_axis
-from ricci.dsl.check.expressions import agree_axes, agree_units, numeric, scalar_of, short, truth, value_of
+from ricci.dsl.check.expressions import scalar_of, value_of
 from ricci.dsl.check.indexing import as_index
 from ricci.dsl.check.values import Axis, Value, mapped
 from ricci.dsl.term import Term, TermError

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ricci.dsl import tree
 from ricci.dsl.spelling import nearest
 from ricci.errors import CheckFailed, Span
 
@@ -28,7 +29,7 @@ class Declaration:
     state: str = "new"  # new | active | done | failed
     entity: Any = None
     used: bool = False
-    local: bool = False  # a parameter of fn, layer or model: may hide any name
+    node: tree.Node | None = None  # the text that says what it stands for
 
     def resolve(self) -> Any:
         """What the name stands for; raises `Failed` where its declaration was wrong."""
@@ -77,6 +78,24 @@ class Scope:
         while scope is not None:
             yield from scope.declarations
             scope = scope.parent
+
+    def in_order(self) -> list[Declaration]:
+        """The declarations of this block, each behind those that its text names: resolving them nests no deeper than their texts."""
+        order: list[Declaration] = []
+        seen: set[str] = set()
+        for first in self.declarations:
+            stack = [(first, False)]
+            while stack:
+                name, ready = stack.pop()
+                if ready:
+                    order.append(self.declarations[name])
+                elif name not in seen:
+                    seen.add(name)
+                    stack.append((name, True))
+                    node = self.declarations[name].node
+                    names = [n.id for n in tree.walk(node) if isinstance(n, tree.Name)] if node is not None else []
+                    stack.extend((n, False) for n in reversed(names) if n in self.declarations and n not in seen)
+        return order
 
     def all(self) -> Iterator[Declaration]:
         """Visible declarations, the inner ones first."""

@@ -9,9 +9,10 @@ from typing import Any
 
 from ricci.dsl import tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import demand_unit, rational, short
 from ricci.dsl.check.calculus import coordinates_of
 from ricci.dsl.check.context import Checker, Context, error, lookup_axis
-from ricci.dsl.check.expressions import demand_unit, rational, scalar_of, short
+from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.values import Layered, Namespace, Network, Value
 from ricci.dsl.model import Call, Option, Solve
 from ricci.dsl.ops.const import value_of as constant_of

@@ -9,23 +9,10 @@ from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import agree_axes, agree_units, demand_unit, describe, make, numeric, rank_word, rational, short, words
 from ricci.dsl.check.applied import Applied
 from ricci.dsl.check.context import Context, error, lookup_axis
-from ricci.dsl.check.expressions import (
-    agree_axes,
-    agree_units,
-    demand_unit,
-    describe,
-    entity_of,
-    make,
-    numeric,
-    rank_word,
-    rational,
-    scalar_of,
-    short,
-    value_of,
-    words,
-)
+from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.values import Axis, DataSet, Layered, Loaded, Namespace, Network, Recipe, Text, Value, mapped
 from ricci.dsl.model import Load
 from ricci.dsl.term import Term

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices, notes
+from ricci.dsl.check.agreement import demand_unit, short, truth
 from ricci.dsl.check.conditions import Placed, read_boundary, read_event, read_initial
 from ricci.dsl.check.context import Context, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
 from ricci.dsl.check.equations import Candidate, match, read_equation, read_reactions
-from ricci.dsl.check.expressions import compared, demand_unit, entity_of, scalar_of, short, truth, value_of
+from ricci.dsl.check.expressions import compared, entity_of, scalar_of, value_of
 from ricci.dsl.check.iterations import read_iterate
 from ricci.dsl.check.scope import Scope
 from ricci.dsl.check.solve_options import read_solve, result_of
@@ -30,7 +31,7 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
     """Check the statements of a file or of a model inside one."""
     checker = declarer.checker
     _declare(declarer, statements)
-    for declaration in list(declarer.scope.declarations.values()):
+    for declaration in declarer.scope.in_order():
         with checker.attempt():
             declaration.resolve()
     for statement in statements:
@@ -216,7 +217,7 @@ def quantities(node: tree.Expr, context: Context) -> list[Quantity]:
     value = value_of(node, context)
     unit = value.shown if value.shown is not None and value.shown.powers == value.unit else None
     if unit is None:
-        from ricci.dsl.check.declarations import unit_from
+        from ricci.dsl.check.quantities import unit_from
 
         unit = unit_from(value, context.checker) or Unit()
     out = []

@@ -1,0 +1,287 @@
+"""Params, tensors and definitions: names with values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ricci.dsl import build, model, tree
+from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import demand_unit, numeric, short
+from ricci.dsl.check.context import Checker, Context, error
+from ricci.dsl.check.definitions import defined_tensor, refuse_lone
+from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
+from ricci.dsl.check.values import Axis, Loaded, Value, leaves, paths
+from ricci.dsl.model import Load, Param, Quantity, Unit, Weight
+from ricci.dsl.ops.const import value_of as constant_of
+from ricci.dsl.term import Term, walk
+from ricci.dsl.types import Kind, Size, Type
+from ricci.dsl.units import NUMBER
+
+if TYPE_CHECKING:
+    from ricci.dsl.check.declarations import Declarer
+
+STRUCTURES = ("lowrank", "kron", "tucker", "tt", "btt", "monarch", "sparse")
+
+
+def make_param(declarer: Declarer, item: tree.ParamDef, statement: tree.ParamDeclaration) -> Value:
+    name = item.name.id
+    family = declarer.indices_of(item.items, declarer.context(item))
+    domain, axes = declarer.over(item.domain) if item.domain is not None else (None, {})
+    over_time = item.domain is not None and domain is None
+    order = (*family, *axes)
+    context = replace(declarer.context(item), free=frozenset(order), draws=tuple((n, {**family, **axes}[n]) for n in order), domain=domain)
+    kind, rank, unit = declarer.type_of(item.type, f"the param `{name}`", item.name, needed=item.value is None)
+    if rank:
+        raise error("E0206", f"the param `{name}` is a vector", item.name, label="declare one param for each component")
+    value, kind, unit, found = _param_value(declarer, item, kind, unit, context)
+    limits = _limits(declarer, item, unit, found, context)
+    symbol = build.symbol(name, Type(kind, {**family, **axes}))
+    if isinstance(value, Term):
+        extra = [a for a in value.axes if a not in symbol.axes]
+        if extra:
+            assert item.value is not None
+            raise error(
+                "E0201",
+                f"the value of `{name}` varies along `{extra[0]}`",
+                item.value,
+                label=f"declare it as `{name}(D)` or `let {name} = ...`",
+            )
+        value = build.conform(value, Type(kind, dict(value.axes.items())))
+    if over_time:
+        declarer.checker.lacking(f"the param `{name}(t)`, a series in time", item.span)
+    unit = unit or Unit()
+    declarer.model.params[name] = Param(name, symbol, order, value, limits, unit, statement.constant, item.span)
+    return Value(
+        symbol,
+        unit.powers,
+        order,
+        shown=unit if unit.text else None,
+        family=len(family),
+        origin=item.name.span,
+        points=Fraction(int(unit.offset != 0)),
+    )
+
+
+def _param_value(
+    declarer: Declarer, item: tree.ParamDef, kind: Kind, unit: Unit | None, context: Context
+) -> tuple[Term | Load | None, Kind, Unit | None, Value | None]:
+    """The default of a param, its kind and its unit."""
+    if item.value is None:
+        return None, kind, unit, None
+    indices.plan(item.value, context, refuse_lone, coordinates=False)
+    entity = entity_of(item.value, context)
+    if isinstance(entity, Loaded):
+        if unit is None and declarer.model.uses_units and item.type is None:
+            raise error("E0402", f"the param `{item.name.id}` has no unit", item.name, label="say the unit of the data, as in `: [m/s]`")
+        return entity.load, kind, unit, None
+    value = numeric(scalar_of(item.value, context), item.value)
+    if any(t.op in ("partial",) or t is _time() for t in walk([value.term])):
+        raise error("E0203", f"the value of the param `{item.name.id}` changes with the time", item.value, label="write `let`")
+    if unit is not None:
+        demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
+    else:
+        unit = unit_from(value, declarer.checker)
+    if value.kind == Kind.COMPLEX:
+        kind = Kind.COMPLEX
+    return value.term, kind, unit, value
+
+
+def _time() -> Term:
+    return build.symbol("t", Type(Kind.REAL))
+
+
+def _limits(declarer: Declarer, item: tree.ParamDef, unit: Unit | None, found: Value | None, context: Context) -> tuple[Term, Term] | None:
+    """`in lo..hi`."""
+    if item.bounds is None:
+        return None
+    lo, hi, own = bounds(item.bounds.lo, item.bounds.hi, context, unit)
+    powers = own.powers if own else NUMBER
+    wanted = unit.powers if unit is not None else NUMBER
+    if powers != wanted and not (found is not None and found.unit is None):
+        raise error(
+            "E0401",
+            f"the bounds of `{item.name.id}` have another unit",
+            item.bounds,
+            label=f"it has {declarer.checker.units.words(wanted)}",
+        )
+    low, high = constant_of(lo), constant_of(hi)
+    if low is not None and high is not None:
+        if low > high:
+            raise error("E0203", f"the range of `{item.name.id}` is empty", item.bounds, label="the lower bound comes first")
+        default = constant_of(found.term) if found is not None else None
+        if default is not None and not low <= default <= high:
+            assert item.value is not None
+            raise error(
+                "E0203",
+                f"the value of `{item.name.id}` lies outside of its range",
+                item.value,
+                label=f"the range is {short(item.bounds)}",
+            )
+    return lo, hi
+
+
+def make_tensor(declarer: Declarer, item: tree.TensorDef, prefix: str) -> Value:
+    """A tensor of the model, or (with a prefix) a weight of a layer."""
+    context = declarer.context(item)
+    axes = declarer.indices_of(item.items, context)
+    kind, rank, unit = declarer.type_of(item.type, f"the tensor `{item.name.id}`", item.name, needed=False)
+    if rank:
+        raise error("E0206", "the rank of a tensor is the number of its indices", item.type)
+    unit = unit or Unit()
+    structure = _structure(declarer, item)
+    name = prefix + item.name.id
+    value = _tensor_value(declarer, item, axes, kind, unit, context)
+    symbol = build.symbol(name, Type(kind, axes))
+    weight = Weight(
+        name, symbol, tuple(axes), structure, item.span, build.conform(value, symbol.type) if isinstance(value, Term) else value
+    )
+    if prefix:
+        declarer.checker.weights.append(weight)
+    elif value is None:
+        declarer.model.tensors[name] = weight
+    else:
+        whole = build.conform(value, symbol.type) if isinstance(value, Term) else value
+        declarer.model.params[name] = Param(name, symbol, tuple(axes), whole, None, unit, False, item.span)
+    return Value(symbol, unit.powers, tuple(axes), shown=unit if unit.text else None, family=len(axes), origin=item.name.span)
+
+
+def _tensor_value(
+    declarer: Declarer, item: tree.TensorDef, axes: dict[str, Size], kind: Kind, unit: Unit, context: Context
+) -> Term | Load | None:
+    if item.value is None:
+        return None
+    inner = replace(context, free=frozenset(axes), draws=tuple(axes.items()))
+    indices.plan(item.value, inner, refuse_lone, coordinates=True)
+    entity = entity_of(item.value, inner)
+    if isinstance(entity, Loaded):
+        return entity.load
+    value = numeric(scalar_of(item.value, inner), item.value)
+    demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
+    extra = [a for a in value.axes if a not in axes]
+    if extra:
+        refuse_lone(extra[0], indices.place_of(extra[0], item.value))
+    if value.kind > kind:
+        raise error("E0203", f"`{item.name.id}` is {kind}, its value {value.kind}", item.value, label=f"declare it as `: {value.kind}`")
+    return value.term
+
+
+def _structure(declarer: Declarer, item: tree.TensorDef) -> model.Call | None:
+    """`@btt(cores=2)`: the structure of a weight."""
+    found: model.Call | None = None
+    for note in item.annotations:
+        if note.name.id in STRUCTURES:
+            arguments = tuple(scalar_of(a, declarer.context()).term for a in note.arguments if isinstance(a, tree.Expr))
+            keywords = tuple(
+                (k.name.id, scalar_of(k.value, declarer.context()).term) for k in note.arguments if isinstance(k, tree.Keyword)
+            )
+            found = model.Call(note.name.id, arguments, keywords, note.span)
+            declarer.checker.lacking(f"the structure `@{note.name.id}` of the weight `{item.name.id}`", note.span)
+        else:
+            declarer.checker.annotation(note)
+    return found
+
+
+# lets and functions
+
+
+def make_let(declarer: Declarer, statement: tree.Let) -> Any:
+    target = statement.target
+    context = declarer.context(statement)
+    if not target.items:
+        indices.plan(statement.value, context, refuse_lone, coordinates=True)
+        entity = entity_of(statement.value, context)
+        if isinstance(entity, Axis):
+            entity = value_of(statement.value, context)
+        if not isinstance(entity, Value):
+            return entity
+        value = replace(entity, origin=target.name.span, edge="")
+    else:
+        axes = declarer.indices_of(target.items, context)
+        value = defined_tensor(target, statement.value, axes, {}, context)
+    if statement.type is not None:
+        kind, _, unit = declarer.type_of(statement.type, f"`{target.name.id}`", target.name, needed=False)
+        demand_unit(value, unit.powers if unit else value.unit, statement.value, context, f"`{target.name.id}`")
+        if value.kind > kind and statement.type.kind is not None:
+            raise error("E0203", f"`{target.name.id}` is {kind}, its value {value.kind}", statement.value)
+    declarer.checker.mark(value, statement.span)
+    if _is_closed(declarer, value):
+        unit_ = value.shown or unit_from(value, declarer.checker) or Unit()
+        for path, leaf in paths(value.data, value.labels):
+            label = ".".join((target.name.id, *path))
+            declarer.model.lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
+    return value
+
+
+MOVING, TENSOR = 1, 2  # a field, a coordinate or the time occurs; a tensor or param with indices occurs
+
+
+def _is_closed(declarer: Declarer, value: Value) -> bool:
+    """Whether a `let` can be computed on its own: made of tensors, without fields, coordinates and time."""
+    found = 0
+    for leaf in leaves(value.data):
+        found |= _traits(leaf, declarer)
+    return not found & MOVING and bool(found & TENSOR or value.axes)
+
+
+def _traits(term: Term, declarer: Declarer) -> int:
+    """What occurs in a term; known parts are not entered again, so a chain of definitions costs its length."""
+    known = declarer.checker.traits
+    fields = {f.symbol for f in declarer.model.fields.values()}
+    tensors = {w.symbol for w in declarer.model.tensors.values()} | {p.symbol for p in declarer.model.params.values() if p.symbol.axes}
+    coordinates = {c.name for d in declarer.model.domains.values() for c in d.coordinates}
+    stack = [(term, False)]
+    while stack:
+        t, ready = stack.pop()
+        if t in known:
+            continue
+        if not ready:
+            stack.append((t, True))
+            stack.extend((a, False) for a in t.args if a not in known)
+            continue
+        own = MOVING if t in fields or t is _time() or any(a in coordinates for a in getattr(t.type, "axes", ())) else 0
+        own |= TENSOR if t in tensors else 0
+        for a in t.args:
+            own |= known[a]
+        known[t] = own
+    return known[term]
+
+
+def bounds(lo: tree.Expr, hi: tree.Expr, context: Context, default: Unit | None = None) -> tuple[Term, Term, Unit | None]:
+    """Two bounds in SI units; a plain number takes the unit of the other bound, or the default."""
+    nodes = (lo, hi)
+    values = [numeric(scalar_of(n, context), n) for n in nodes]
+    plain = [v.shown is None and v.unit in (NUMBER, None) for v in values]
+    shown = next((v.shown for v, p in zip(values, plain, strict=True) if not p and v.shown is not None), None)
+    if shown is None and not all(plain):
+        shown = next(unit_from(v, context.checker) for v, p in zip(values, plain, strict=True) if not p)
+    shown = shown or default
+    terms = []
+    for value, is_plain, node in zip(values, plain, nodes, strict=True):
+        if value.axes:
+            raise error("E0206", "a bound is one number", node, label=f"it varies along {', '.join(value.axes)}")
+        term = build.cast(value.term, Kind.REAL)
+        if is_plain and shown is not None:
+            term = (
+                build.add(build.scale(Fraction(shown.factor), term), build.const(shown.offset))
+                if shown.offset
+                else build.scale(Fraction(shown.factor), term)
+            )
+            term = build.cast(term, Kind.REAL)
+        elif shown is not None:
+            demand_unit(value, shown.powers, node, context, "the other bound")
+        terms.append(term)
+    return terms[0], terms[1], shown
+
+
+def unit_from(value: Value, checker: Checker) -> Unit | None:
+    """The unit of a value as it is shown: what the user wrote, or the SI unit; None for a number."""
+    if value.shown is not None and value.shown.powers == value.unit:
+        return value.shown
+    if not value.unit:
+        return None
+    known = next((u for u in checker.units.used.values() if u.powers == value.unit and not u.offset), None)
+    if known is not None:
+        return known
+    return Unit(Fraction(1), value.unit, " ".join(n if p == 1 else f"{n}^{p}" for n, p in value.unit))
