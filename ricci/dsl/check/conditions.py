@@ -214,7 +214,7 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     extra = [a for a in value.axes if a not in field.axes]
     if extra:
         raise error("E0201", f"the initial value varies along `{extra[0]}`, `{name.id}` does not", statement.value)
-    out = []
+    out: list[tuple[Initial, tree.Node]] = []
     known = dict(paths(field.data, field.labels))
     for path, term in paths(value.data, field.labels):
         symbol = known[path]

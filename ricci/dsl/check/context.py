@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ricci.dsl import build, model, tree
+from ricci.dsl import build, tree
 from ricci.dsl.check.scope import Failed, Scope
 from ricci.dsl.check.values import Axis, Procedure, Value, leaves
+from ricci.dsl.model import Domain, Model, Unsupported, Weight
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, Type, equal
@@ -56,13 +57,13 @@ class Checker:
     """What one check of a text collects. `equalities`: dims that are known to be another size."""
 
     source: Source
-    model: model.Model
+    model: Model
     diagnostics: Diagnostics
     equalities: dict[str, Size]
     units: Units = field(default_factory=Units)
     spans: dict[Term, set[Span]] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    unsupported: dict[tuple[str, int], model.Unsupported] = field(default_factory=dict)
+    unsupported: dict[tuple[str, int], Unsupported] = field(default_factory=dict)
     operators: Mapping[str, Rule] = field(default_factory=dict)
     derivative: Callable[[str, Context], Rule | None] = lambda name, context: None
     folder: str = ""
@@ -71,7 +72,7 @@ class Checker:
     draws: dict[tree.Node, int] = field(default_factory=dict)
     called: Mapping[str, Span] = field(default_factory=dict)  # names that stand before parentheses
     holes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # named sides of a domain that are no ends of a coordinate
-    weights: list[model.Weight] = field(default_factory=list)  # of the layer being read
+    weights: list[Weight] = field(default_factory=list)  # of the layer being read
     modules: dict[str, object] = field(default_factory=dict)
     traits: dict[Term, int] = field(default_factory=dict)  # what occurs in a term (quantities.py)
 
@@ -101,7 +102,7 @@ class Checker:
     def lacking(self, what: str, span: Span | None) -> None:
         """Note that the statement at `span` is understood but cannot be run yet."""
         key = (what, span.start if span else -1)
-        self.unsupported.setdefault(key, model.Unsupported(what, span))
+        self.unsupported.setdefault(key, Unsupported(what, span))
 
     def place_of_draw(self, node: tree.Node) -> int:
         """The number of a random draw in the order of the text: two draws give different numbers, spaces change none."""
@@ -161,7 +162,7 @@ class Context:
     scope: Scope
     free: frozenset[str] = frozenset()
     side: Side | None = None
-    domain: model.Domain | None = None
+    domain: Domain | None = None
     sums: dict[tree.Node, tuple[str, ...]] = field(default_factory=dict)
     seen: dict[tree.Node, frozenset[str]] = field(default_factory=dict)
     calls: dict[tree.Node, Applied] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Declarer:
 
     def dims(self, statement: tree.DimDeclaration) -> None:
         for item in statement.dims:
-            self.enter(item.name, "index", lambda item=item: self.make_dim(item))
+            self.enter(item.name, "index", partial(self.make_dim, item))
 
     def make_dim(self, item: tree.DimDef) -> Axis:
         name = item.name.id
@@ -139,7 +140,7 @@ class Declarer:
         names = [a.name for a in statement.axes] if statement.shape is None else names_of_shape(statement.shape)
         self.enter(statement.name, "domain", make)
         for name in names:
-            self.enter(name, "coordinate", lambda name=name: self.make_axis(name, make()))
+            self.enter(name, "coordinate", partial(self.make_axis, name, make))
 
     def make_domain(self, statement: tree.DomainDeclaration) -> Domain:
         from ricci.dsl.check.geometry import axes_of_shape
@@ -165,8 +166,8 @@ class Declarer:
                 self.scope.define(f"e{c.name}", "unit vector", None, unit)
         return domain
 
-    def make_axis(self, name: tree.Name, domain: Domain) -> Axis:
-        c = next(c for c in domain.coordinates if c.name == name.id)
+    def make_axis(self, name: tree.Name, domain: Callable[[], Domain]) -> Axis:
+        c = next(c for c in domain().coordinates if c.name == name.id)
         return Axis(c.name, self.model.sizes[c.name], name.span, True, c.periodic, c.unit.powers)
 
     def coordinate(self, axis: tree.AxisDef, statement: tree.Node) -> Coordinate:
@@ -184,7 +185,7 @@ class Declarer:
 
     def fields(self, statement: tree.FieldDeclaration) -> None:
         for item in statement.fields:
-            self.enter(item.name, "field", lambda item=item: self.make_field(item))
+            self.enter(item.name, "field", partial(self.make_field, item))
 
     def indices_of(self, items: Sequence[tree.Item], context: Context) -> dict[str, Size]:
         """The declared indices of a field, tensor or left side."""
@@ -297,11 +298,11 @@ class Declarer:
 
     def params(self, statement: tree.ParamDeclaration) -> None:
         for item in statement.params:
-            self.enter(item.name, "param", lambda item=item, s=statement: make_param(self, item, s), item)
+            self.enter(item.name, "param", partial(make_param, self, item, statement), item)
 
     def tensors(self, statement: tree.TensorDeclaration) -> None:
         for item in statement.tensors:
-            self.enter(item.name, "tensor", lambda item=item: make_tensor(self, item, ""), item)
+            self.enter(item.name, "tensor", partial(make_tensor, self, item, ""), item)
 
     def let(self, statement: tree.Let) -> None:
         target = statement.target
@@ -409,7 +410,7 @@ class Declarer:
             return find(modules.load(statement.module, folder, self.checker), name)
 
         for name in statement.names:
-            self.enter(name, "import", lambda name=name: member(name))
+            self.enter(name, "import", partial(member, name))
 
 
 _DECLARES: dict[type, Callable[[Declarer, Any], None]] = {

@@ -191,8 +191,8 @@ def time_orders(residual: Term, fields: Mapping[str, Field]) -> dict[str, int]:
         for argument in term.args:
             for name, order in below[argument].items():
                 orders[name] = max(orders.get(name, 0), order)
-        if term.op == "partial" and term.attrs[0] == TIME:  # type: ignore[index]
-            orders = {name: order + term.attrs[1] for name, order in orders.items()}  # type: ignore[index]
+        if term.op == "partial" and term.attrs[0] == TIME:
+            orders = {name: order + term.attrs[1] for name, order in orders.items()}
         below[term] = orders
     for name, order in below[residual].items():
         if order:

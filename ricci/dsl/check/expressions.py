@@ -231,7 +231,7 @@ def product(
     sizes = {name: axes[name] for name in bound}
 
     def multiplied(vector: Term | None) -> Term:
-        parts = []
+        parts: list[tuple[Term, dict[str, str]]] = []
         for i, ((exponent, factor), value) in enumerate(zip(factors, values, strict=True)):
             term = vector if i in vectors and vector is not None else value.term
             parts.append((make("recip", factor, term) if exponent < 0 else term, {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ricci.dsl import build, model, tree
@@ -88,12 +89,12 @@ def _body(inner: Declarer, statement: tree.LayerDefinition) -> None:
     for part in statement.body:
         if isinstance(part, tree.TensorDeclaration):
             for item in part.tensors:
-                inner.enter(item.name, "weight", lambda item=item: make_tensor(inner, item, f"{statement.name.id}."))
+                inner.enter(item.name, "weight", partial(make_tensor, inner, item, f"{statement.name.id}."))
         elif isinstance(part, tree.Assign | tree.Let):
             target = part.target
             if target.arguments:
                 raise error("E0203", "a layer defines tensors", target, label="a function is `fn`")
-            inner.enter(target.name, "value", lambda part=part: _assigned(inner, part, starts))
+            inner.enter(target.name, "value", partial(_assigned, inner, part, starts))
         elif isinstance(part, tree.FunctionDefinition):
             inner.function(part)
     for name in starts:

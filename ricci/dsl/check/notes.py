@@ -49,7 +49,7 @@ def _occurs_bare(term: Term, symbol: Term) -> bool:
     bare: dict[Term, bool] = {}
     for t in walk([term]):
         inner = t is symbol or any(bare[a] for a in t.args)
-        bare[t] = inner and not (t.op == "partial" and t.attrs[0] != "t")  # type: ignore[index]
+        bare[t] = inner and not (t.op == "partial" and t.attrs[0] != "t")
     return bare[term]
 
 
@@ -81,7 +81,7 @@ class _Corners:
         for s in walk([term]):
             if s.op != "symbol":
                 continue
-            name = s.attrs[0]  # type: ignore[index]
+            name = s.attrs[0]
             if name in self.coordinates and set(s.axes) == {name} and name in at:
                 point[s] = build.expand(build.const(Fraction(at[name]), Kind.REAL), s.axes)
             elif name not in ("t", "pi", "im") and not str(name).startswith("#"):

@@ -244,11 +244,12 @@ def _space(entry: tree.Entry, context: Context) -> Option:
             names = call.arguments or tuple(known)
             for name in names:
                 if not known[name].periodic:
+                    where = known[name].span
                     raise error(
                         "E0501",
                         f"`fourier` needs `{name}` to be periodic",
                         node,
-                        label=f"`{name}` has two sides (line {known[name].span.line})" if known[name].span else "",
+                        label=f"`{name}` has two sides (line {where.line})" if where else "",
                     )
     return Option("space", calls, (), entry.span)
 

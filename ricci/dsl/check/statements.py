@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices, notes
@@ -62,7 +63,7 @@ def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
     for statement in statements:
         with declarer.checker.attempt():
             if isinstance(statement, tree.Solve) and statement.name is not None:
-                declarer.enter(statement.name, "result", lambda s=statement: result_of(s, declarer.context(s)))
+                declarer.enter(statement.name, "result", partial(result_of, statement, declarer.context(statement)))
             elif isinstance(statement, tree.Assign):
                 raise error(
                     "E0203",

@@ -26,8 +26,8 @@ def space_orders(residual: Term, symbol: Term) -> dict[str, int]:
                 orders = orders or {}
                 for name, n in inner.items():
                     orders[name] = max(orders.get(name, 0), n)
-        if orders is not None and term.op == "partial" and term.attrs[0] != TIME:  # type: ignore[index]
-            coordinate, n = term.attrs  # type: ignore[misc]
+        if orders is not None and term.op == "partial" and term.attrs[0] != TIME:
+            coordinate, n = term.attrs
             orders = {**orders, coordinate: orders.get(coordinate, 0) + n}
         below[term] = orders
     return below[residual] or {}
