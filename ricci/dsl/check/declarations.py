@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,9 @@ class Declarer:
             self.model.sizes[name] = axis.size
             return replace(axis, name=name, span=item.name.span)
         if item.size is None:
-            known = self.checker.equalities.get(name)
-            self.model.dims[name] = Dim(name)
-            size = Size.of(Dim(name)) if known is None else known
+            size = self.checker.equalities.get(name) or Size.of(Dim(name))
+            for dim in size.dims:
+                self.model.dims.setdefault(dim.name, dim)
         else:
             size = self.size_of(item.size)
         self.model.sizes[name] = size

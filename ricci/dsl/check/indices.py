@@ -182,8 +182,20 @@ def _resolve(node: tree.Node, pending: frozenset[str], context: Context, lone: L
         for child in tree.children(node):
             _resolve(child, pending, context, lone)
     else:
+        _refuse_wrong_count(node, context)
         for index in sorted(pending):
             lone(index, place_of(index, node))
+
+
+def _refuse_wrong_count(node: tree.Node, context: Context) -> None:
+    """E0210 before an index of a tensor that has fewer is said to stand alone."""
+    if isinstance(node, tree.Index) and isinstance(node.base, tree.Name):
+        from ricci.dsl.check.indexing import bindings
+
+        declaration = context.scope.find(node.base.id)
+        entity = declaration.resolve() if declaration is not None else None
+        if isinstance(entity, Value):
+            bindings(entity, node, context)
 
 
 def _resolve_call(node: tree.Call, pending: frozenset[str], context: Context, lone: Lone) -> None:
@@ -279,7 +291,7 @@ def axis_of(name: tree.Name, context: Context) -> Axis:
     """The range of an index; E0201 where there is none."""
     axis = lookup_axis(context, name.id)
     if axis is None:
-        if context.scope.find(name.id) is None and context.checker.units.get(name.id) is not None:
+        if context.checker.model.uses_units and context.scope.find(name.id) is None and context.checker.units.get(name.id) is not None:
             raise error("E0405", f"`[{name.id}]` is a unit, an index stands here", name, label="a unit stands after a number or in a type")
         from ricci.dsl.spelling import nearest
 
