@@ -125,7 +125,7 @@ def test_free_dims_are_made_equal():
     assert model.sizes["a"] is model.sizes["b"]
     assert list(model.dims) == ["b"] or list(model.dims) == ["a"]
     text = "dim a, b\ntensor A[a], B[b]\nlet r = A[a]*B[a]\n"
-    np.testing.assert_allclose(value_of(text, "r", {"A": np.arange(3.0), "B": np.ones(3)}, {d: 3 for d in model.dims}), 3.0)
+    np.testing.assert_allclose(value_of(text, "r", {"A": np.arange(3.0), "B": np.ones(3)}, dict.fromkeys(model.dims, 3)), 3.0)
 
 
 def test_a_free_dim_takes_the_size_of_a_fixed_one():

@@ -145,8 +145,10 @@ def _read_condition(
     fields = checker.model.fields
     own = [name for name, f in fields.items() if f.symbol in leaves(value.data)]
     text = " ".join(statement.span.text.split())
-    out = []
+    out: list[Placed] = []
     for path, residual in pairs:
+        if any(p.condition.residual is residual for p in out):  # the other half of a symmetric tensor
+            continue
         target = _target(path, residual, own, fields, dotted, equality)
         if target not in present(residual, fields):
             raise error("E0105", f"this condition says nothing about `{dotted.text}`", equality, label=f"`{target}` does not occur in it")
@@ -219,7 +221,9 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     for path, term in paths(value.data, field.labels):
         symbol = known[path]
         component = next(n for n in own if context.checker.model.fields[n].symbol is symbol)
-        out.append((Initial(component, order, real(term), text, statement.span), target))
+        start = Initial(component, order, real(term), text, statement.span)
+        if all(known_start != start for known_start, _ in out):  # the other half of a symmetric tensor says the same
+            out.append((start, target))
     return out
 
 

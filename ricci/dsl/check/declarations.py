@@ -209,7 +209,8 @@ class Declarer:
         """What stands in the parentheses of a field: a domain, or the time alone."""
         if name.id == "t":
             return None, {}
-        domain = self.model.domains.get(name.id)
+        declaration = self.scope.find(name.id)
+        domain = declaration.resolve() if declaration is not None and declaration.word == "domain" else None
         if domain is None:
             guess = nearest(name.id, self.model.domains)
             known = ", ".join([*self.model.domains, "t"])

@@ -79,8 +79,10 @@ def read_equation(statement: tree.Equation, declarer: Declarer) -> list[Candidat
     name = statement.name.id if statement.name else f"line {statement.span.line}"
     shown = f"`{name}`" if statement.name else "this equation"
     text = " ".join(statement.span.text.split())
-    out = []
+    out: list[Candidate] = []
     for path, residual in two_sides(left, right, statement, sides, inner, shown):
+        if any(c.residual is residual for c in out):  # the other half of a symmetric tensor
+            continue
         family |= {a for a in residual.axes if not indices.is_coordinate(a, context)}
         declarer.checker.spans.setdefault(residual, set()).add(statement.span)
         out.append(Candidate(".".join((name, *path)), residual, tuple(sorted(family)), text, statement.span))

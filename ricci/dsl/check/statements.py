@@ -32,7 +32,8 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
     """Check the statements of a file or of a model inside one."""
     checker = declarer.checker
     _declare(declarer, statements)
-    for declaration in declarer.scope.in_order():
+    in_order = declarer.scope.in_order()
+    for declaration in [d for d in in_order if d.word == "domain"] + in_order:
         with checker.attempt():
             declaration.resolve()
     for statement in statements:
