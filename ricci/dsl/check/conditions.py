@@ -10,7 +10,7 @@ from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import demand_unit, describe, numeric, rank_word, short
 from ricci.dsl.check.context import Context, Side, error
 from ricci.dsl.check.declarations import Declarer
-from ricci.dsl.check.definitions import refuse_lone
+from ricci.dsl.check.definitions import refuse_lone, refuse_missing
 from ricci.dsl.check.equations import present, real, short_name, two_sides
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.scope import Declaration, Scope
@@ -203,6 +203,7 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
         return [(Initial(n, order, entity.load, text, statement.span), target) for n in own]
     value = value_of(statement.value, inner_context) if not isinstance(entity, Value) else entity
     value = numeric(value, statement.value)
+    refuse_missing(target.items, value)
     unit = over(field.unit, raised(context.checker.time_unit, order))
     demand_unit(value, unit, statement.value, context, f"`{short(target)}`")
     if shape(value.data) != shape(field.data):
@@ -252,6 +253,7 @@ def read_event(statement: tree.Event, declarer: Declarer) -> Event:
     inner = replace(context, free=frozenset(family))
     indices.plan(statement.value, inner, refuse_lone, coordinates=False)
     value = numeric(value_of(statement.value, inner), statement.value)
+    refuse_missing(target.items, value)
     demand_unit(value, field.unit, statement.value, context, f"`{target.name.id}`")
     if shape(value.data) != shape(field.data):
         raise error("E0206", f"`{target.name.id}` is a {rank_word(field.rank)}, its new value a {rank_word(value.rank)}", statement.value)

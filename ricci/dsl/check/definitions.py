@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ricci.dsl import tree
@@ -32,12 +32,7 @@ def defined_tensor(
     itself = self_reference(name, body)
     if itself is None:
         value = _read(body, inner)
-        missing = [i for i in order if i not in value.axes]
-        if missing:
-            item = next(i for i in target.items if isinstance(i, tree.Name) and i.id == missing[0])
-            raise error(
-                "E0205", f"the index `{missing[0]}` stands on the left only", item, label=f"write repeat[{missing[0]}](...) on the right"
-            )
+        refuse_missing(target.items, value)
     else:
         axis = scanned_axis(itself, order, inner)
         value = defined(name, order, axes, axis, inits, inner, lambda c: _read(body, c))
@@ -47,6 +42,14 @@ def defined_tensor(
         if a not in coordinates:
             refuse_lone(a, indices.place_of(a, body))
     return replace(value, order=(*order, *coordinates), family=len(order), edge="", origin=target.name.span)
+
+
+def refuse_missing(items: Sequence[tree.Item], value: Value) -> None:
+    """E0205 for an index of the left that the right lacks."""
+    for item in items:
+        if isinstance(item, tree.Name) and item.id not in value.axes:
+            label = f"write repeat[{item.id}](...) on the right"
+            raise error("E0205", f"the index `{item.id}` stands on the left only", item, label=label)
 
 
 def _read(body: tree.Expr, context: Context) -> Value:

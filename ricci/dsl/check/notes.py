@@ -1,30 +1,27 @@
-"""Notes of the check: what was added or is unusual (N0310, N0311, N0312)."""
+"""What is seen in the data of a model that is well posed: notes (N0310, N0311, N0312), W0305 and E0304."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
-from itertools import product
+from collections.abc import Sequence
 
 from ricci.dsl import build
 from ricci.dsl.check.conditions import Placed
 from ricci.dsl.check.context import Checker
-from ricci.dsl.check.equations import short_name
-from ricci.dsl.model import Condition, Field, Initial, Param
-from ricci.dsl.ops.const import value_of as constant_of
+from ricci.dsl.check.equations import present, short_name
+from ricci.dsl.check.sampling import Sampler
+from ricci.dsl.check.wellposed import space_orders
+from ricci.dsl.model import Equation, Field, Initial
 from ricci.dsl.term import Term, substitute, walk
-from ricci.dsl.types import Kind, Type
-
-SAMPLES = (0.0, 0.37, 0.81, 1.0)  # places along the other coordinates where data are compared
-CLOSE = 1e-9
 
 
 def add(checker: Checker, placed: Sequence[Placed]) -> None:
-    """All notes of a model that is right."""
+    """All that is found, in the order of the text."""
     _gauges(checker, placed)
-    corners = _Corners(checker)
-    corners.initial_and_boundary(placed)
-    corners.two_sides(placed)
+    sampler = Sampler(checker.model)
+    _constraints(checker, sampler)
+    _growing_sides(checker, placed, sampler)
+    _initial_and_boundary(checker, placed, sampler)
+    _corners(checker, placed, sampler)
 
 
 def _gauges(checker: Checker, placed: Sequence[Placed]) -> None:
@@ -53,146 +50,137 @@ def _occurs_bare(term: Term, symbol: Term) -> bool:
     return bare[term]
 
 
-class _Corners:
-    """Compares data where they meet, at a few places, with the default values of params."""
+def _constraints(checker: Checker, sampler: Sampler) -> None:
+    """E0304: an equation that determines a multiplier (div(u) = 0 and the pressure) holds of the initial values, too."""
+    model = checker.model
+    starts = {i.field: i for i in model.initials if i.time_order == 0 and isinstance(i.value, Term)}
+    for equation in model.equations:
+        inside = present(equation.residual, model.fields)
+        if equation.time_order or equation.determines in inside or not inside <= starts.keys():
+            continue
+        given: dict[Term, Term] = {}
+        for name in inside:
+            symbol, value = model.fields[name].symbol, starts[name].value
+            assert isinstance(value, Term)
+            given[symbol] = build.conform(value, symbol.type) if value.kind <= symbol.kind else value
+        residual = sampler.derived(substitute([equation.residual], given)[0])
+        _refuse_contradiction(equation, residual, starts[sorted(inside)[0]], checker, sampler)
 
-    def __init__(self, checker: Checker) -> None:
-        self.checker = checker
-        self.model = checker.model
-        self.coordinates = {c.name: c for d in self.model.domains.values() for c in d.coordinates}
-        self.defaults = {p.symbol: p.value for p in self.model.params.values() if isinstance(p.value, Term)}
-        self.numbers = {name: (self.number(c.lo), self.number(c.hi)) for name, c in self.coordinates.items()}
 
-    def number(self, term: Term) -> float | None:
-        """The value of a term without axes, for the defaults of params."""
-        known = constant_of(term)
-        if known is not None:
-            return float(known)
-        found = self.evaluate(term, {})
-        return None if found is None else found
-
-    def evaluate(self, term: Term, at: Mapping[str, float]) -> float | None:
-        """A term at t = 0 and one point; None where it cannot be known here."""
-        for _ in range(4):
-            term = substitute([term], dict(self.defaults))[0]
-        if any(t.op in ("partial", "at", "integral", "random", "scan") for t in walk([term])):
-            return None
-        point: dict[Term, Term] = {build.symbol("t", Type(Kind.REAL)): build.const(0, Kind.REAL)}
-        for s in walk([term]):
-            if s.op != "symbol":
-                continue
-            name = s.attrs[0]
-            if name in self.coordinates and set(s.axes) == {name} and name in at:
-                point[s] = build.expand(build.const(Fraction(at[name]), Kind.REAL), s.axes)
-            elif name not in ("t", "pi", "im") and not str(name).startswith("#"):
-                return None
-        value = substitute([term], point)[0]
-        return _evaluated(value)
-
-    def points(self, fixed: Mapping[str, float], axes: Sequence[str]) -> list[dict[str, float]]:
-        """Places to look at: `fixed` coordinates, a few values of the others."""
-        free = [a for a in axes if a in self.coordinates and a not in fixed]
-        ranges = []
-        for a in free:
-            lo, hi = self.numbers[a]
-            if lo is None or hi is None:
-                return []
-            ranges.append([lo + s * (hi - lo) for s in SAMPLES])
-        return [{**fixed, **dict(zip(free, values, strict=True))} for values in product(*ranges)]
-
-    def end(self, condition: Condition) -> float | None:
-        lo, hi = self.numbers[condition.coordinate]
-        return lo if condition.side == "lo" else hi
-
-    def prescribed(self, condition: Condition) -> Term | None:
-        """The value that a condition prescribes, if it prescribes one."""
-        from ricci.dsl.derivative import depends, split_linear
-
-        symbol = self.model.fields[condition.field].symbol
-        others = [f.symbol for f in self.model.fields.values()]
-        if any(t.op == "partial" for t in walk([condition.residual])):
-            return None
-        split = split_linear(condition.residual, symbol)
-        if split is None or any(depends(part, o) for part in split for o in others):
-            return None
-        return build.neg(build.divide(split[1], split[0]))
-
-    def difference(self, a: Term, b: Term, fixed: Mapping[str, float], axes: Sequence[str]) -> float:
-        """Largest difference of two terms over the places; 0 where it cannot be known."""
-        largest = 0.0
-        for point in self.points(fixed, axes):
-            left, right = self.evaluate(a, point), self.evaluate(b, point)
-            if left is None or right is None:
-                return 0.0
-            if abs(left - right) > CLOSE * max(1.0, abs(left), abs(right)):
-                largest = max(largest, abs(left - right))
-        return largest
-
-    def initial_and_boundary(self, placed: Sequence[Placed]) -> None:
-        """N0311."""
-        starts = {i.field: i for i in self.model.initials if i.time_order == 0}
-        for p in placed:
-            start, end = starts.get(p.condition.field), self.end(p.condition) if p.condition.coordinate else None
-            value = self.prescribed(p.condition) if start is not None and end is not None else None
-            if start is None or end is None or value is None or not isinstance(start.value, Term):
-                continue
-            f = self.model.fields[p.condition.field]
-            gap = self.difference(start.value, value, {p.condition.coordinate: end}, tuple(f.symbol.axes))
-            if gap:
-                self._note_start(p, start, f, gap)
-
-    def _note_start(self, p: Placed, start: Initial, f: Field, gap: float) -> None:
-        name = short_name(f.name, self.model.fields)
-        side = f"{p.condition.coordinate}.{p.condition.side}"
-        shown = gap / float(f.unit.factor)
-        unit = f" {f.unit.text}" if f.unit.text else ""
-        line = start.span.line if start.span else "?"
-        self.checker.diagnostics.add(
-            "N0311",
-            f"initial and boundary values of `{name}` differ at {side} by up to {shown:.3g}{unit}",
-            p.side.span,
-            label=f"the initial value is in line {line}",
+def _refuse_contradiction(equation: Equation, residual: Term, start: Initial, checker: Checker, sampler: Sampler) -> None:
+    nothing = build.zero(residual.type)
+    gap = sampler.difference(residual, nothing, {}, tuple(residual.axes))
+    if gap:
+        line = equation.span.line if equation.span else "?"
+        checker.diagnostics.add(
+            "E0304",
+            f"the initial values do not fulfil `{equation.name}`: it is off by up to {gap:.3g}",
+            start.span,
+            label=f"`{equation.text}` (line {line}) holds at the start as well",
         )
 
-    def two_sides(self, placed: Sequence[Placed]) -> None:
-        """N0312: two prescribed values at a corner."""
-        values = [(p, self.prescribed(p.condition), self.end(p.condition)) for p in placed if p.condition.coordinate]
-        known = [(p, v, e) for p, v, e in values if v is not None and e is not None]
-        noted: set[str] = set()
-        for i, (p, v, e) in enumerate(known):
-            for q, w, g in known[i + 1 :]:
-                a, b = p.condition, q.condition
-                if a.field != b.field or a.coordinate == b.coordinate or a.rank == b.rank:
-                    continue
-                f = self.model.fields[a.field]
-                owner = short_name(f.name, self.model.fields)
-                fixed = {a.coordinate: e, b.coordinate: g}
-                if owner in noted or not self.difference(v, w, fixed, tuple(f.symbol.axes)):
-                    continue
+
+def _growing_sides(checker: Checker, placed: Sequence[Placed], sampler: Sampler) -> None:
+    """W0305: a*u + b*dn(u) = g with a and b of opposite sign lets a diffusing quantity grow from the side."""
+    from ricci.dsl.derivative import split_linear
+
+    model = checker.model
+    own = {e.determines: e for e in model.equations}
+    for p in placed:
+        c = p.condition
+        if not c.coordinate or own[c.field].time_order != 1:
+            continue
+        symbol = model.fields[c.field].symbol
+        if space_orders(own[c.field].residual, symbol).get(c.coordinate) != 2:
+            continue
+        by_slope = split_linear(c.residual, build.partial(symbol, c.coordinate))
+        by_value = split_linear(by_slope[1], symbol) if by_slope is not None else None
+        if by_slope is None or by_value is None:
+            continue
+        slope, value = sampler.value(by_slope[0], {}), sampler.value(by_value[0], {})
+        outward = 1 if c.side == "hi" else -1
+        if slope and value and slope * outward * value < 0:
+            name = short_name(c.field, model.fields)
+            checker.diagnostics.add(
+                "W0305",
+                f"this condition feeds `{name}` in at {c.coordinate}.{c.side}: the more there is, the more comes",
+                p.side.span,
+                label=f"a loss to the outside has the same sign before {name} and dn({name})",
+            )
+
+
+def _prescribed(placed: Placed, checker: Checker) -> Term | None:
+    """The value that a condition prescribes, if it prescribes one."""
+    from ricci.dsl.derivative import depends, split_linear
+
+    fields = checker.model.fields
+    condition = placed.condition
+    if not condition.coordinate or any(t.op == "partial" for t in walk([condition.residual])):
+        return None
+    split = split_linear(condition.residual, fields[condition.field].symbol)
+    if split is None or any(depends(part, f.symbol) for part in split for f in fields.values()):
+        return None
+    return build.neg(build.divide(split[1], split[0]))
+
+
+def _end(placed: Placed, sampler: Sampler) -> float | None:
+    lo, hi = sampler.ranges[placed.condition.coordinate]
+    return lo if placed.condition.side == "lo" else hi
+
+
+def _initial_and_boundary(checker: Checker, placed: Sequence[Placed], sampler: Sampler) -> None:
+    """N0311."""
+    starts = {i.field: i for i in checker.model.initials if i.time_order == 0}
+    for p in placed:
+        start, value = starts.get(p.condition.field), _prescribed(p, checker)
+        end = _end(p, sampler) if value is not None else None
+        if start is None or value is None or end is None or not isinstance(start.value, Term):
+            continue
+        f = checker.model.fields[p.condition.field]
+        gap = sampler.difference(start.value, value, {p.condition.coordinate: end}, tuple(f.symbol.axes))
+        if gap:
+            _note_start(p, start, f, gap, checker)
+
+
+def _note_start(p: Placed, start: Initial, f: Field, gap: float, checker: Checker) -> None:
+    name = short_name(f.name, checker.model.fields)
+    side = f"{p.condition.coordinate}.{p.condition.side}"
+    shown = gap / float(f.unit.factor)
+    unit = f" {f.unit.text}" if f.unit.text else ""
+    line = start.span.line if start.span else "?"
+    checker.diagnostics.add(
+        "N0311",
+        f"initial and boundary values of `{name}` differ at {side} by up to {shown:.3g}{unit}",
+        p.side.span,
+        label=f"the initial value is in line {line}",
+    )
+
+
+def _corners(checker: Checker, placed: Sequence[Placed], sampler: Sampler) -> None:
+    """N0312: two prescribed values at a corner; one note for each field."""
+    known = [(p, v) for p in placed if (v := _prescribed(p, checker)) is not None]
+    noted: set[str] = set()
+    for i, (p, v) in enumerate(known):
+        for q, w in known[i + 1 :]:
+            a, b = p.condition, q.condition
+            if a.field != b.field or a.coordinate == b.coordinate or a.rank == b.rank:
+                continue
+            f = checker.model.fields[a.field]
+            owner = short_name(f.name, checker.model.fields)
+            ends = (_end(p, sampler), _end(q, sampler))
+            if owner in noted or ends[0] is None or ends[1] is None:
+                continue
+            if sampler.difference(v, w, {a.coordinate: ends[0], b.coordinate: ends[1]}, tuple(f.symbol.axes)):
                 noted.add(owner)
-                later, earlier = (q, p) if b.rank > a.rank else (p, q)
-                corner = f"({a.coordinate}.{a.side}, {b.coordinate}.{b.side})"
-                self.checker.diagnostics.add(
-                    "N0312",
-                    f"`{owner}` has two values at the corner {corner}: this statement holds there",
-                    later.side.span,
-                    label=f"the other is in line {earlier.side.span.line}",
-                )
+                _note_corner(p, q, owner, checker)
 
 
-def _evaluated(term: Term) -> float | None:
-    """The number that a closed term is."""
-    known = constant_of(term)
-    if known is not None:
-        return float(known)
-    import math
-
-    from ricci.dsl.reference import evaluate
-
-    dims = {d.name: 1 for t in walk([term]) for size in getattr(t.type, "axes", {}).values() for d in size.dims}
-    value = evaluate([term], {}, dims)[0]
-    number = complex(value.flat[0]) if value.size else complex(math.nan)
-    return number.real if math.isfinite(number.real) else None
-
-
-__all__ = ["Param", "add"]
+def _note_corner(p: Placed, q: Placed, owner: str, checker: Checker) -> None:
+    later, earlier = (q, p) if q.condition.rank > p.condition.rank else (p, q)
+    corner = ", ".join(f"{x.condition.coordinate}.{x.condition.side}" for x in (p, q))
+    checker.diagnostics.add(
+        "N0312",
+        f"`{owner}` has two values at the corner ({corner}): this statement holds there",
+        later.side.span,
+        label=f"the other is in line {earlier.side.span.line}",
+    )

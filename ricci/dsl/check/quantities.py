@@ -10,7 +10,7 @@ from ricci.dsl import build, model, tree
 from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import demand_unit, numeric, short
 from ricci.dsl.check.context import Checker, Context, error
-from ricci.dsl.check.definitions import defined_tensor, refuse_lone
+from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.values import Axis, Loaded, Value, leaves, paths
 from ricci.dsl.model import Load, Param, Quantity, Unit, Weight
@@ -162,6 +162,7 @@ def _tensor_value(
     extra = [a for a in value.axes if a not in axes]
     if extra:
         refuse_lone(extra[0], indices.place_of(extra[0], item.value))
+    refuse_missing(item.items, value)
     if value.kind > kind:
         raise error("E0203", f"`{item.name.id}` is {kind}, its value {value.kind}", item.value, label=f"declare it as `: {value.kind}`")
     return value.term
