@@ -191,6 +191,15 @@ def test_layers_start_recurrences_where_they_say():
     np.testing.assert_allclose(call(function, [np.array([1.0, 2.0, 0.0, 5.0])], {})[0], expected)
 
 
+def test_definitions_start_recurrences_where_they_say():
+    text = "dim s = 4\ntensor x[s]\nlet z[s] = z[s-1] + z[s-2] + 0*x[s]\ninitial z[s=-1] = 1\ninitial z[s=-2] = 0\n"
+    np.testing.assert_allclose(value_of(text, "z", {"x": np.ones(4)}), [1, 2, 3, 5])
+    assert error_of(text + "initial z[s=-3] = 0\n").code == "E0105"
+    assert error_of(text + "initial z[s=-2] = 1\n").code == "E0302"
+    assert error_of("dim s = 4\ntensor x[s]\nlet z[s] = x[s]\ninitial z[s=-1] = 1\n").code == "E0105"
+    assert error_of("initial z[s=-1] = 1\n").code == "E0101"
+
+
 @pytest.mark.parametrize(
     "right",
     ["a[s]*(z[s-1] + z[s+1])", "a[s]*z[s]", "z[s-1]*z[s]", "z[2*s]", "z[0] + a[s]", "z[s-40]"],

@@ -69,16 +69,19 @@ def test_its_remedy_can_be_pasted(path):
 def test_a_remedy_is_a_statement_and_messages_speak_of_the_model(path):
     source = Source(path.name, path.read_text(encoding="utf-8"))
     try:
-        driver.discretize(driver.check_text(source))
+        model = driver.check_text(source)
+        found = tuple(model.notes)
+        driver.discretize(model)
     except RicciError as error:
         found = error.diagnostics
     for message in found:
         if message.help:
             driver.parse(Source("remedy", message.help))
+        assert len(message.render().splitlines()) <= 6, message.render()
         words = " ".join((message.message, message.label, message.help, *message.notes))
         assert not re.search(r"\bricci\.|\b_\w|\w__|\bNone\b|\bTerm\b|\bKind\.|frozenset|<\w+ object|Fraction\(", words), words
 
 
 def test_the_corpus_is_large_enough():
-    assert len(FILES) >= 220
-    assert len({expectation(path)[0] for path in FILES}) >= 25
+    assert len(FILES) >= 260
+    assert len({expectation(path)[0] for path in FILES}) >= 35

@@ -38,6 +38,7 @@ class Declarer:
         self.checker = checker
         self.scope = scope
         self.model = checker.model
+        self.starts: dict[str, list[tree.Initial]] = {}  # `initial z[s=-1] = ...` of recurrences
         self.side_groups: dict[str, tuple[tree.SideDeclaration, tuple[tree.Dotted, ...]]] = {}
 
     def context(self, statement: tree.Node | None = None) -> Context:
@@ -95,9 +96,7 @@ class Declarer:
     def make_dim(self, item: tree.DimDef) -> Axis:
         name = item.name.id
         if item.within is not None:
-            axis = lookup_axis(self.context(), item.within.id)
-            if axis is None:
-                raise error("E0201", f"`{item.within.id}` is no dim", item.within, label="a second index ranges over a declared one")
+            axis = self.ranged(item.within)
             self.model.sizes[name] = axis.size
             return replace(axis, name=name, span=item.name.span)
         if item.size is None:
@@ -108,6 +107,23 @@ class Declarer:
             size = self.size_of(item.size)
         self.model.sizes[name] = size
         return Axis(name, size, item.name.span)
+
+    def ranged(self, name: tree.Name) -> Axis:
+        """What a second index ranges over: a dim, a coordinate, the only coordinate of a domain, the rows of a data set."""
+        from ricci.dsl.check.values import DataSet
+
+        axis = lookup_axis(self.context(), name.id)
+        if axis is not None:
+            return axis
+        declaration = self.scope.find(name.id)
+        entity = declaration.resolve() if declaration is not None else None
+        if isinstance(entity, DataSet):
+            return Axis(entity.rows, dict(entity.sizes)[entity.rows], name.span)
+        if isinstance(entity, Domain) and len(entity.coordinates) == 1:
+            only = lookup_axis(self.context(), entity.coordinates[0].name)
+            assert only is not None
+            return only
+        raise error("E0201", f"`{name.id}` is no range", name, label="an index ranges over a dim, a domain with one axis, or a data set")
 
     def size_of(self, node: tree.Expr) -> Size:
         """A size: whole numbers and sizes of other dims."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ricci.dsl import tree
 from ricci.dsl.check import indices
+from ricci.dsl.check.agreement import numeric, short
 from ricci.dsl.check.context import Context, error
 from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.recurrence import defined, scanned_axis, self_reference
 from ricci.dsl.check.values import Value
 from ricci.dsl.types import Size
+
+if TYPE_CHECKING:
+    from ricci.dsl.check.declarations import Declarer
 
 
 def refuse_lone(index: str, where: tree.Node) -> None:
@@ -31,6 +36,10 @@ def defined_tensor(
     inner = replace(context, free=frozenset(order))
     itself = self_reference(name, body)
     if itself is None:
+        for start in inits.values():
+            raise error(
+                "E0105", f"`{name}` is no recurrence and has no start", start.origin, label=f"nothing reads {name} before its first entry"
+            )
         value = _read(body, inner)
         refuse_missing(target.items, value)
     else:
@@ -55,3 +64,30 @@ def refuse_missing(items: Sequence[tree.Item], value: Value) -> None:
 def _read(body: tree.Expr, context: Context) -> Value:
     indices.plan(body, context, refuse_lone, coordinates=True)
     return scalar_of(body, context)
+
+
+def starts_of(statements: Sequence[tree.Initial], declarer: Declarer) -> dict[str, dict[int, Value]]:
+    """Entries before the first of recurrences: name -> distance -> value."""
+    starts: dict[str, dict[int, Value]] = {}
+    for statement in statements:
+        name, step, value = initial_entry(statement, declarer.context(statement))
+        if step in starts.setdefault(name, {}):
+            raise error("E0302", f"`{name}` has two values at this step", statement.target, label="the first stands above")
+        starts[name][step] = value
+    return starts
+
+
+def initial_entry(statement: tree.Initial, context: Context) -> tuple[str, int, Value]:
+    """`initial z[s=-1] = value`: the entry before the first."""
+    from ricci.dsl.check.indexing import as_index
+
+    target = statement.target
+    item = target.items[0] if len(target.items) == 1 else None
+    if not isinstance(item, tree.NamedItem):
+        raise error("E0203", "the start of a recurrence names its step", target, label="as in initial z[s=-1] = 0")
+    index = as_index(item.value, context)
+    step = index.constant.constant if index is not None and not index.axes else None
+    if step is None or step >= 0:
+        raise error("E0203", f"`{short(item.value)}` is no step before the first", item.value, label="as in s=-1")
+    value = numeric(scalar_of(statement.value, context), statement.value)
+    return target.name.id, -step, replace(value, origin=target.span)

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ricci.dsl import build, model, tree
-from ricci.dsl.check.agreement import demand_unit, numeric, short
+from ricci.dsl.check.agreement import demand_unit, numeric
 from ricci.dsl.check.context import Checker, Context, error, lookup_axis
-from ricci.dsl.check.definitions import defined_tensor
+from ricci.dsl.check.definitions import defined_tensor, starts_of
 from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.quantities import make_tensor
 from ricci.dsl.check.scope import Scope
@@ -77,15 +77,12 @@ def _inputs(inner: Declarer, statement: tree.LayerDefinition) -> tuple[list[tupl
 
 def _body(inner: Declarer, statement: tree.LayerDefinition) -> None:
     """Enter weights and assignments; each is read when it is needed, so their order does not matter."""
-    starts: dict[str, dict[int, Value]] = {}
     for part in statement.body:
         if not isinstance(part, ALLOWED):
             raise error("E0203", "a layer holds weights and definitions", part, label="this belongs outside")
         for note in part.annotations:
             inner.checker.annotation(note)
-        if isinstance(part, tree.Initial):
-            name, step, value = initial_entry(part, inner.context(part))
-            starts.setdefault(name, {})[step] = value
+    starts = starts_of([p for p in statement.body if isinstance(p, tree.Initial)], inner)
     for part in statement.body:
         if isinstance(part, tree.TensorDeclaration):
             for item in part.tensors:
@@ -101,22 +98,6 @@ def _body(inner: Declarer, statement: tree.LayerDefinition) -> None:
         if name not in inner.scope.declarations:
             initial = next(p for p in statement.body if isinstance(p, tree.Initial) and p.target.name.id == name)
             raise error("E0101", f"the layer defines no `{name}`", initial.target.name)
-
-
-def initial_entry(statement: tree.Initial, context: Context) -> tuple[str, int, Value]:
-    """`initial z[s=-1] = value`: the entry before the first."""
-    from ricci.dsl.check.indexing import as_index
-
-    target = statement.target
-    item = target.items[0] if len(target.items) == 1 else None
-    if not isinstance(item, tree.NamedItem):
-        raise error("E0203", "the start of a recurrence names its step", target, label="as in initial z[s=-1] = 0")
-    index = as_index(item.value, context)
-    step = index.constant.constant if index is not None and not index.axes else None
-    if step is None or step >= 0:
-        raise error("E0203", f"`{short(item.value)}` is no step before the first", item.value, label="as in s=-1")
-    value = numeric(scalar_of(statement.value, context), statement.value)
-    return target.name.id, -step, value
 
 
 def _assigned(inner: Declarer, part: tree.Assign | tree.Let, starts: dict[str, dict[int, Value]]) -> Value:

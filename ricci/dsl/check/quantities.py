@@ -10,7 +10,7 @@ from ricci.dsl import build, model, tree
 from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import demand_unit, numeric, short
 from ricci.dsl.check.context import Checker, Context, error
-from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing
+from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing, starts_of
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.values import Axis, Loaded, Value, leaves, paths
 from ricci.dsl.model import Load, Param, Quantity, Unit, Weight
@@ -191,6 +191,8 @@ def make_let(declarer: Declarer, statement: tree.Let) -> Any:
     target = statement.target
     context = declarer.context(statement)
     if not target.items:
+        if target.name.id in declarer.starts:
+            raise error("E0105", f"`{target.name.id}` is no recurrence and has no start", declarer.starts[target.name.id][0].target)
         indices.plan(statement.value, context, refuse_lone, coordinates=True)
         entity = entity_of(statement.value, context)
         if isinstance(entity, Axis):
@@ -200,7 +202,8 @@ def make_let(declarer: Declarer, statement: tree.Let) -> Any:
         value = replace(entity, origin=target.name.span, edge="")
     else:
         axes = declarer.indices_of(target.items, context)
-        value = defined_tensor(target, statement.value, axes, {}, context)
+        starts = starts_of(declarer.starts.get(target.name.id, []), declarer).get(target.name.id, {})
+        value = defined_tensor(target, statement.value, axes, starts, context)
     if statement.type is not None:
         kind, _, unit = declarer.type_of(statement.type, f"`{target.name.id}`", target.name, needed=False)
         demand_unit(value, unit.powers if unit else value.unit, statement.value, context, f"`{target.name.id}`")

@@ -158,6 +158,13 @@ def defined(
         if value.kind <= kind and (value.unit == unit or value.unit is None):
             break
         kind, unit = max(kind, value.kind), value.unit
+    for distance, start in inits.items():
+        if distance > recurrence.depth:
+            label = f"`{name}` looks {recurrence.depth} step{'s' if recurrence.depth > 1 else ''} back"
+            raise error("E0105", "this start is not used", start.origin, label=label)
+        extra = [a for a in start.axes if a not in sizes or a == axis]
+        if extra:
+            raise error("E0201", f"the start of `{name}` varies along `{extra[0]}`", start.origin)
     term = recurrence.scan(value.term, {k: v.term for k, v in inits.items()})
     return Value(term, unit if unit is not None else NUMBER, order)
 

@@ -75,11 +75,25 @@ def read_solve(statement: tree.Solve, context: Context) -> Solve:
             raise error("E0102", f"the option `{entry.name.id}` is given twice", entry.name)
         option = _READERS.get(entry.name.id, _count)(entry, context)
         options.append(option)
+    _note_rounding(options, context.checker)
     if goal:
         context.checker.lacking(f"`solve {goal}`", statement.span)
     else:
         _note_beyond(options, context.checker)
     return Solve(statement.name.id if statement.name else "", goal, tuple(options), statement.span)
+
+
+ROUNDING = {"f64": Fraction(1, 10**14), "f32": Fraction(1, 10**6), "bf16": Fraction(1, 100), "f16": Fraction(1, 1000)}
+
+
+def _note_rounding(options: Sequence[Option], checker: Checker) -> None:
+    """W0505: `tol` asks for more digits than the number type has."""
+    tol = next((o for o in options if o.name == "tol"), None)
+    dtype = next((o.arguments[0] for o in options if o.name == "dtype"), "f64")
+    number = constant_of(tol.arguments[0]) if tol else None
+    if tol is not None and number is not None and number < ROUNDING.get(dtype, 0):
+        text = f"{dtype} has about {7 if dtype == 'f32' else 15 if dtype == 'f64' else 3} digits"
+        checker.diagnostics.add("W0505", "`tol` is below the rounding of the numbers", tol.span, label=text)
 
 
 def _note_beyond(options: Sequence[Option], checker: Checker) -> None:

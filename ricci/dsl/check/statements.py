@@ -19,7 +19,7 @@ from ricci.dsl.check.iterations import read_iterate
 from ricci.dsl.check.scope import Scope
 from ricci.dsl.check.solve_options import read_solve, result_of
 from ricci.dsl.check.values import Value, leaves, mapped, paths
-from ricci.dsl.check.wellposed import check_conditions, check_initials
+from ricci.dsl.check.wellposed import check_conditions, check_conservative, check_initials
 from ricci.dsl.model import Check, Comparison, Initial, Output, Plot, Quantity, Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
@@ -32,6 +32,10 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
     """Check the statements of a file or of a model inside one."""
     checker = declarer.checker
     _declare(declarer, statements)
+    for statement in statements:
+        if _is_start(statement):
+            assert isinstance(statement, tree.Initial)
+            declarer.starts.setdefault(statement.target.name.id, []).append(statement)
     in_order = declarer.scope.in_order()
     for declaration in [d for d in in_order if d.word == "domain"] + in_order:
         with checker.attempt():
@@ -50,6 +54,10 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
                 number = constant_of(tol.arguments[0]) if tol else None
                 if number is not None and not isinstance(number, float) and not solve.goal:
                     checker.tolerance = number
+                space = solve.option("space")
+                for call in space.arguments if space else ():
+                    if call.name == "fv":
+                        check_conservative(call, checker)
     for statement in statements:
         with checker.attempt():
             _observe(statement, declarer)
@@ -128,12 +136,17 @@ def _unknowns_without_equations(declarer: Declarer) -> None:
         return
 
 
+def _is_start(statement: tree.Statement) -> bool:
+    """Whether this is the start of a recurrence, `initial z[s=-1] = 0`."""
+    return isinstance(statement, tree.Initial) and any(isinstance(i, tree.NamedItem) for i in statement.target.items)
+
+
 def _initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Initial, tree.Node]]:
     """An initial value of a field; the start of a recurrence belongs to its `let`."""
-    if any(isinstance(i, tree.NamedItem) for i in statement.target.items):
+    if _is_start(statement):
         name = statement.target.name
         declaration = declarer.scope.find(name.id)
-        if declaration is not None and declaration.word == "let":
+        if declaration is not None and declaration.word == "let" and declaration.node is not None:
             return []
         raise error("E0101", f"there is no recurrence `{name.id}`", name, label="the start belongs to a `let` with the same name")
     return read_initial(statement, declarer)

@@ -8,7 +8,8 @@ from ricci.dsl import tree
 from ricci.dsl.check.conditions import Placed
 from ricci.dsl.check.context import Checker
 from ricci.dsl.check.equations import short_name
-from ricci.dsl.model import Equation, Field, Initial
+from ricci.dsl.model import Call, Equation, Field, Initial
+from ricci.dsl.ops import linear
 from ricci.dsl.term import Term, walk
 
 TIME = "t"
@@ -207,6 +208,25 @@ def _check_surfaces(placed: Sequence[Placed], own: Mapping[str, Equation], check
                         label=f"its equation (line {_equation_line(own[f.name])}) is of second order",
                         help=f"boundary {f.name} on {hole}: dn({f.name}) = 0",
                     )
+
+
+def check_conservative(space: Call, checker: Checker) -> None:
+    """E0504: a finite-volume scheme takes fluxes as divergences; u*dx(u) is a field times a derivative."""
+    symbols = {f.symbol for f in checker.model.fields.values()}
+    for equation in checker.model.equations:
+        residual = equation.residual
+        terms = [t for _, t in linear.terms_of(residual)] if residual.op == "linear" else [residual]
+        for term in terms:
+            parts = term.args if term.op == "contract" else ()
+            slopes = [p for p in parts if p.op == "partial" and p.attrs[0] != TIME]
+            if slopes and any(p not in slopes and any(t in symbols for t in walk([p])) for p in parts):
+                checker.diagnostics.add(
+                    "E0504",
+                    f"`{space.name}` needs the conservative form of this equation",
+                    equation.span,
+                    label="a field times a derivative is no divergence: write dx(u^2/2) for u*dx(u)",
+                )
+                break
 
 
 # ---------------------------------------------------------------------------------------------------------------------
