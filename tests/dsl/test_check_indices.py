@@ -213,7 +213,9 @@ def test_recurrences_that_are_none(right):
 
 
 def test_moving_a_term_changes_nothing():
-    left = "dim i = 40\nfield X[i](t)\nparam F = 8\nequation dt(X[i]) = (wrap(X)[i+1] - wrap(X)[i-2])*wrap(X)[i-1] - X[i] + F\ninitial X = F\n"
+    left = (
+        "dim i = 40\nfield X[i](t)\nparam F = 8\nequation dt(X[i]) = (wrap(X)[i+1] - wrap(X)[i-2])*wrap(X)[i-1] - X[i] + F\ninitial X = F\n"
+    )
     moved = left.replace("dt(X[i]) = ", "dt(X[i]) + X[i] = ").replace(" - X[i] + F\n", " + F\n", 1)
     (a,), (b,) = model_of(left).equations, model_of(moved).equations
     assert a.residual is b.residual
