@@ -133,6 +133,12 @@ def only(program: Program, name: str, sizes: dict[str, int]) -> Program:
     return replace(program, functions={name: program.functions[name]}, sizes={**program.sizes, **sizes})
 
 
+def advancing(program: Program, integrator: Any) -> Program:
+    """The program with the functions that the time loop repeats: all others are evaluated a few times and not worth optimizing."""
+    repeated = {"rhs", "rhs_tangent", "rhs_time"} if integrator.method.implicit else {"rhs"}
+    return replace(program, functions={n: f for n, f in program.functions.items() if n in repeated or n.startswith("event:")})
+
+
 def schedule(program: Program, name: str) -> Any:
     """One function -> plan: loop nests, buffers, order."""
     from ricci.lowering.schedule import schedule as lower

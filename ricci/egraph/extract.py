@@ -102,6 +102,11 @@ def _usable(space: Space, roots: Sequence[int], cost: NodeCost) -> dict[int, dic
                 users.setdefault(d, []).append((c, node))
                 if d not in table:
                     stack.append(d)
+    return _computable(table, users, cost)
+
+
+def _computable(table: dict[int, dict[Node, int]], users: dict[int, list[tuple[int, Node]]], cost: NodeCost) -> dict[int, dict[Node, int]]:
+    """The classes that have a finite form, with the nodes all of whose children have one."""
     ready: dict[int, None] = {}
     waiting: dict[tuple[int, Node], int] = {}
     for c, nodes in table.items():

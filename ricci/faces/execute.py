@@ -149,7 +149,8 @@ class Integration:
             method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
             self.outcome.choices += choices
         with self.watch.stage("optimize"):
-            program, _ = driver.optimize(program, self.settings.opt)
+            better, _ = driver.optimize(driver.advancing(program, method), self.settings.opt)
+            program = program.with_functions(better.functions)
         with self.watch.stage("integrate"):
             program = driver.integrate(program, method)
         self.controls = driver.controls(program, method, self.binding.values, self.binding.sizes)

@@ -57,21 +57,8 @@ def _refuse_units(node: tree.Index, context: Context) -> None:
 
 def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str, tree.Expr]]:
     """Which axis each item binds."""
-    named = [i for i in node.items if isinstance(i, tree.NamedItem)]
-    if named:
-        for other in node.items:
-            if not isinstance(other, tree.NamedItem | tree.Name):
-                raise error("E0210", "indices by place and by name are mixed", other, label="name all of them")
-        out: list[tuple[str, tree.Expr]] = []
-        for item in node.items:
-            name = item.name if isinstance(item, tree.NamedItem) else item
-            assert isinstance(name, tree.Name)
-            if name.id not in base.axes:
-                raise _no_axis(base, node, name)
-            if any(name.id == n for n, _ in out):
-                raise error("E0210", f"the axis `{name.id}` is bound twice", name)
-            out.append((name.id, item.value if isinstance(item, tree.NamedItem) else name))
-        return out
+    if any(isinstance(i, tree.NamedItem) for i in node.items):
+        return _bindings_by_name(base, node)
     for item in node.items:
         if not isinstance(item, tree.Expr):
             raise error("E0203", "this stands only behind an operator", item, label="here a tensor is indexed")
@@ -99,6 +86,23 @@ def bindings(base: Value, node: tree.Index, context: Context) -> list[tuple[str,
             label=f"declared with {declared}{where}" if order else "declared without indices",
         )
     return list(zip(order, items, strict=False))
+
+
+def _bindings_by_name(base: Value, node: tree.Index) -> list[tuple[str, tree.Expr]]:
+    """`e[i=3, j]`: every item names its axis."""
+    for other in node.items:
+        if not isinstance(other, tree.NamedItem | tree.Name):
+            raise error("E0210", "indices by place and by name are mixed", other, label="name all of them")
+    out: list[tuple[str, tree.Expr]] = []
+    for item in node.items:
+        name = item.name if isinstance(item, tree.NamedItem) else item
+        assert isinstance(name, tree.Name)
+        if name.id not in base.axes:
+            raise _no_axis(base, node, name)
+        if any(name.id == n for n, _ in out):
+            raise error("E0210", f"the axis `{name.id}` is bound twice", name)
+        out.append((name.id, item.value if isinstance(item, tree.NamedItem) else name))
+    return out
 
 
 def _no_axis(base: Value, node: tree.Index, name: tree.Name) -> Exception:
