@@ -28,7 +28,7 @@ def command(*arguments: str, environment: dict[str, str] | None = None) -> tuple
     )
     seconds = time.perf_counter() - begin
     if done.returncode not in (0, 4):
-        raise RuntimeError(f"ricci {' '.join(arguments)}: {done.stderr}")
+        raise RuntimeError(f"ricci {' '.join(arguments)}: {done.stderr or done.stdout}")
     return seconds, done.stdout
 
 
