@@ -120,8 +120,8 @@ def _accept(argument: Argument, array: Array, binding: Binding) -> None:
     if values.dtype.kind in "fc" and not np.isfinite(values).all():
         place = dict(zip(order, (int(i) for i in np.argwhere(~np.isfinite(values))[0]), strict=True))
         raise CannotRun("E0808", f"`{argument.name}` has a value that is not finite", notes=(f"the first at {place}",))
-    if argument.unit.factor != 1:
-        values = values * float(argument.unit.factor)
+    if argument.unit.factor != 1 or argument.unit.offset:
+        values = values * float(argument.unit.factor) + float(argument.unit.offset)
     binding.values[argument.name] = np.ascontiguousarray(np.transpose(values, [order.index(a) for a in type_.axes]))
 
 

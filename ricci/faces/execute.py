@@ -22,7 +22,7 @@ from ricci.dsl.model import Model
 from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
 from ricci.errors import CannotLower, CannotRun, RicciError, Source
-from ricci.faces.keeping import Keeper, Pictures, positions
+from ricci.faces.keeping import Keeper, Pictures, as_declared, positions
 from ricci.faces.outcome import CheckResult, Outcome
 
 Array = np.ndarray[Any, Any]
@@ -192,8 +192,7 @@ class Integration:
     def _labelled(self, name: str, array: Array) -> Labelled:
         described = self.model.fields[name]
         order = tuple(described.order)
-        canonical = tuple(sorted(order))
-        values = np.transpose(array, [canonical.index(a) for a in order]) / float(described.unit.factor)
+        values = as_declared(array, order, described.unit)
         where = {a: (c.values, c.unit) for a, c in positions(self.program, self.model, self.binding, order).items()}
         return Labelled(name, values, order, described.unit.text, where)
 
@@ -275,8 +274,8 @@ def _check_result(check: Any, found: Mapping[str, Any]) -> CheckResult:
         left, right = np.asarray(found[f"left:{j}"]), np.asarray(found[f"right:{j}"])
         if left.ndim or right.ndim or left.dtype.kind == "c":
             continue
-        factor = float(comparison.unit.factor) or 1.0
-        candidate = (float(left) / factor, float(right) / factor, comparison.op)
+        factor, offset = float(comparison.unit.factor) or 1.0, float(comparison.unit.offset)
+        candidate = ((float(left) - offset) / factor, (float(right) - offset) / factor, comparison.op)
         if shown is None or (not passed and not _holds(left, comparison.op, right)):
             shown = candidate
     value, bound, op = shown if shown else (None, None, "")

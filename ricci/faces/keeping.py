@@ -14,7 +14,7 @@ from ricci.backends.labelled import Labelled
 from ricci.backends.simulation import Trajectory
 from ricci.driver import Settings
 from ricci.dsl import reference
-from ricci.dsl.model import Model, Output, Plot, Quantity
+from ricci.dsl.model import Model, Output, Plot, Quantity, Unit
 from ricci.dsl.program import Program
 from ricci.faces.outputs import Coordinate, Recorder, Variable
 
@@ -34,8 +34,16 @@ def positions(program: Program, model: Model, binding: Binding, axes: tuple[str,
 
 def in_order(quantity: Quantity, array: Array) -> Array:
     """An array with canonical axes as the user sees it: declared order of axes, declared unit."""
-    canonical = tuple(sorted(quantity.order))
-    return np.asarray(np.transpose(array, [canonical.index(a) for a in quantity.order]) / float(quantity.unit.factor))
+    return as_declared(array, quantity.order, quantity.unit)
+
+
+def as_declared(array: Array, order: tuple[str, ...], unit: Unit) -> Array:
+    """Axes in declared order, values in the declared unit; the same memory where no number changes."""
+    canonical = tuple(sorted(order))
+    turned = np.transpose(array, [canonical.index(a) for a in order])
+    if unit.factor == 1 and not unit.offset:
+        return turned
+    return np.asarray((turned - float(unit.offset)) / float(unit.factor))
 
 
 def described(model: Model, program: Program, binding: Binding, settings: Settings) -> dict[str, Any]:

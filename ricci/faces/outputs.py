@@ -62,6 +62,15 @@ class _Spool:
         array.astype(self.dtype, copy=False).tofile(self.file)
         self.count += 1
 
+    def write_npy(self, out: IO[bytes]) -> None:
+        """All frames as one npy array, copied in pieces: a long run is never in memory as a whole."""
+        shape = (self.count, *self.shape)
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(out, header)
+        self.file.flush()
+        self.file.seek(0)
+        shutil.copyfileobj(self.file, out, 1 << 20)
+
     def frames(self) -> Array:
         self.file.flush()
         if self.count == 0 or 0 in self.shape:
@@ -91,7 +100,7 @@ class Recorder:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
-            self._spools = [_Spool(open(self._folder / f"{k}.raw", "w+b")) for k in range(len(variables))]  # noqa: SIM115
+            self.spools = [_Spool(open(self._folder / f"{k}.raw", "w+b")) for k in range(len(variables))]  # noqa: SIM115
         except OSError as error:
             raise _unwritable(self.path, error, span) from None
         self._span = span
@@ -99,7 +108,7 @@ class Recorder:
     def append(self, time: float, arrays: Mapping[str, Array]) -> None:
         """Record `arrays[label]` of every variable at `time`."""
         try:
-            for variable, spool in zip(self.variables, self._spools, strict=True):
+            for variable, spool in zip(self.variables, self.spools, strict=True):
                 spool.append(arrays[variable.label])
             self.times.append(time)
         except OSError as error:
@@ -110,7 +119,7 @@ class Recorder:
         """Write the file under a temporary name, then rename it into place."""
         partial = self._folder / ("whole" + self.path.suffix)
         try:
-            self._write(self, partial, [spool.frames() for spool in self._spools])
+            self._write(self, partial)
             if self.path.is_dir():
                 shutil.move(self.path, self._folder / "replaced")
             os.replace(partial, self.path)
@@ -121,7 +130,7 @@ class Recorder:
         return self.path
 
     def abort(self) -> None:
-        for spool in self._spools:
+        for spool in self.spools:
             spool.file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -150,15 +159,17 @@ def _unwritable(path: Path, error: OSError, span: Span | None) -> CannotWrite:
     )
 
 
-def _write_npz(recorder: Recorder, path: Path, frames: list[Array]) -> None:
+def _write_npz(recorder: Recorder, path: Path) -> None:
     entries: dict[str, Array] = {"t": np.asarray(recorder.times, np.float64)}
     entries |= {name: c.values for name, c in recorder.coordinates.items()}
-    entries |= {v.name: f for v, f in zip(recorder.variables, frames, strict=True)}
     entries["metadata"] = np.array(json.dumps(recorder.metadata()))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in entries.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as out:
                 np.lib.format.write_array(out, np.asanyarray(array), allow_pickle=False)
+        for variable, spool in zip(recorder.variables, recorder.spools, strict=True):
+            with archive.open(f"{variable.name}.npy", "w", force_zip64=True) as out:
+                spool.write_npy(out)
 
 
 def _netcdf_variable(file: Any, name: str, array: Array, axes: tuple[str, ...], attributes: Mapping[str, str]) -> None:
@@ -177,9 +188,10 @@ def _netcdf_variable(file: Any, name: str, array: Array, axes: tuple[str, ...], 
         variable[...] = array
 
 
-def _write_netcdf(recorder: Recorder, path: Path, frames: list[Array]) -> None:
+def _write_netcdf(recorder: Recorder, path: Path) -> None:
     import netCDF4
 
+    frames = [spool.frames() for spool in recorder.spools]
     with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
         file.setncatts({k: v if isinstance(v, str) else json.dumps(v) for k, v in recorder.attributes.items()})
         file.createDimension("t", None)
@@ -199,9 +211,10 @@ def _extents(recorder: Recorder, frames: list[Array]) -> dict[str, int]:
     return extents
 
 
-def _write_zarr(recorder: Recorder, path: Path, frames: list[Array]) -> None:
+def _write_zarr(recorder: Recorder, path: Path) -> None:
     import xarray
 
+    frames = [spool.frames() for spool in recorder.spools]
     data = {v.name: (("t", *v.axes), f, {"units": v.unit, "long_name": v.label}) for v, f in zip(recorder.variables, frames, strict=True)}
     coordinates: dict[str, Any] = {"t": ("t", np.asarray(recorder.times, np.float64), {"units": recorder.time_unit})}
     coordinates |= {name: (name, c.values, {"units": c.unit}) for name, c in recorder.coordinates.items()}
@@ -212,14 +225,14 @@ def _write_zarr(recorder: Recorder, path: Path, frames: list[Array]) -> None:
     dataset.to_zarr(path, mode="w", consolidated=False)
 
 
-_FORMATS: dict[str, tuple[Callable[[Recorder, Path, list[Array]], None], str]] = {
+_FORMATS: dict[str, tuple[Callable[[Recorder, Path], None], str]] = {
     ".npz": (_write_npz, ""),
     ".nc": (_write_netcdf, "netCDF4"),
     ".zarr": (_write_zarr, "xarray"),
 }
 
 
-def _format_of(path: Path, span: Span | None) -> Callable[[Recorder, Path, list[Array]], None]:
+def _format_of(path: Path, span: Span | None) -> Callable[[Recorder, Path], None]:
     """The writer for an extension, refused before any computing when it cannot work."""
     from importlib.util import find_spec
 

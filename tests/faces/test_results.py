@@ -1,0 +1,62 @@
+"""Results carry the units and axes of their declarations."""
+
+import numpy as np
+import pytest
+
+from ricci.driver import Settings
+from ricci.errors import CannotLower, Source
+from ricci.faces.execute import execute
+
+WARM = """domain D: x in 0..10 [cm]
+field T(D): [degC]
+param s(D): [degC] = 80 [degC]
+equation dt(T) = 1e-4 [m^2/s]*dxx(T)
+boundary T on x.lo: T = 20 [degC]
+boundary T on x.hi: dn(T) = 0
+initial T = s
+solve { grid: x=21; until: t=5 [s]; tol: 1e-6 }
+check T(x=0 [cm]) < 21 [degC]
+output T to "T.npz"
+"""
+
+
+def test_temperatures_come_back_on_their_own_scale(tmp_path):
+    outcome = execute(Source(str(tmp_path / "warm.model"), WARM), Settings(), out=str(tmp_path))
+    temperature = outcome.results["T"]
+    assert temperature.unit == "degC"
+    assert temperature.values[0] == pytest.approx(20)
+    assert temperature.values[-1] == pytest.approx(80, abs=2)
+    assert temperature.coordinates["x"][0][-1] == pytest.approx(10)
+    assert outcome.checks[0].value == pytest.approx(20)
+    with np.load(tmp_path / "T.npz") as data:
+        np.testing.assert_allclose(data["T"][-1], temperature.values)
+
+
+def test_data_are_read_on_the_scale_of_their_declaration(tmp_path):
+    np.save(tmp_path / "s.npy", np.full(21, 80.0))
+    settings = Settings(input=(("s", "s.npy"),))
+    given = execute(Source(str(tmp_path / "warm.model"), WARM), settings, write=False)
+    default = execute(Source(str(tmp_path / "warm.model"), WARM), Settings(), write=False)
+    np.testing.assert_allclose(given.results["T"].values, default.results["T"].values, rtol=1e-9)
+
+
+def test_outputs_without_time_are_refused(tmp_path):
+    source = Source("<model>", 'dim i = 3\ntensor A[i] = i\nlet R[i] = 2*A[i]\noutput R to "r.npz"\n')
+    with pytest.raises(CannotLower) as caught:
+        execute(source, Settings(), out=str(tmp_path))
+    assert caught.value.code == "E0601"
+    assert caught.value.diagnostics[0].span.line == 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_imaginary_part_and_imaginary_unit():
+    text = """domain D: x in 0..1 periodic
+field psi(D): complex
+equation dt(psi) = im*dxx(psi)
+initial psi = exp(2*pi*im*x)
+solve { grid: x=32; until: t=0.01; tol: 1e-7 }
+check abs(mean(im(psi)^2) - 0.5) < 1e-3
+check abs(mean(abs2(psi)) - 1) < 1e-4
+"""
+    outcome = execute(Source("<model>", text), Settings(), write=False)
+    assert all(c.passed for c in outcome.checks)
