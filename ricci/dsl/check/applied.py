@@ -122,6 +122,8 @@ def _named(function: tree.Name | tree.Attr, context: Context) -> Any:
                 return member(owner, function.name)
         return SOME_VALUE
     declaration = context.scope.find(function.id)
+    if declaration is not None and declaration.word == "predefined" and function.id in context.checker.operators:
+        declaration = None  # the value `im` and the operator `im(z)`
     if declaration is not None and declaration.word != "index":
         entity = declaration.resolve()
         if isinstance(entity, Value | Procedure | Layered) or function.id not in context.checker.operators:
