@@ -75,7 +75,8 @@ def simplify(expressions: Any, cost: str = "ops", given: Mapping[Any, Any] | Non
     expressions  SymPy expressions or terms, computed together: what they share is paid once
     cost         "ops" scalar operations, "time" predicted seconds, "size" number of operators
     given        what is known of symbols or subexpressions: {x: "positive" | "negative" | "nonnegative" | "nonzero" | "real" | (lo, hi)}
-    The result never costs more than the input; nothing is assumed that is not given.
+    The result never costs more than the input; nothing is assumed that is not given. SymPy expressions follow SymPy's own algebra of
+    rational functions, which cancels common factors without asking whether they can be zero; terms keep them until they are known not to be.
     """
     return simplify_and_explain(expressions, cost, given, level)[0]
 

@@ -37,7 +37,7 @@ class RandomPrice(NodePrice):
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(terms(), st.integers(0, 1000))
 def test_random_choices_have_the_value_of_the_source(s, seed):
-    assume("/0" not in str(s.term) and "recip(0)" not in str(s.term))  # real terms are finite
+    assume(all(text not in str(s.term) for text in ("/0", "recip(0)", "inf")))  # real terms are finite
     space = new_space()
     loader = Loader(space)
     space.trace = []
@@ -58,7 +58,7 @@ def test_random_choices_have_the_value_of_the_source(s, seed):
 @given(terms())
 def test_the_source_comes_back(s):
     """Without planners and with the source's own nodes chosen, the term that comes back is worth the same."""
-    assume("/0" not in str(s.term) and "recip(0)" not in str(s.term))
+    assume(all(text not in str(s.term) for text in ("/0", "recip(0)", "inf")))
     space = new_space()
     loader = Loader(space)
     refs = loader.load([s.term])

@@ -1,0 +1,114 @@
+"""`simplify` against SymPy and against the figures that an expert reaches, counted by `expressions.operations`."""
+
+import random
+
+import expressions
+import pytest
+import sympy as sp
+
+from ricci.dsl import build
+from ricci.dsl.term import walk
+from ricci.dsl.types import Kind, Type
+from ricci.egraph.symbolic import simplify, simplify_and_explain
+from ricci.errors import RicciError
+
+x, y, z = sp.symbols("x y z")
+
+
+def assert_equal(before, after, seed=0):
+    """Equal values at two random points."""
+    names = sorted(set().union(*[e.free_symbols for e in before]), key=str)
+    generator = random.Random(seed)
+    functions = [[sp.lambdify(names, e) for e in es] for es in (before, after)]
+    for _ in range(2):
+        point = [generator.uniform(0.3, 1.7) for _ in names]
+        for f, g in zip(*functions, strict=True):
+            assert complex(g(*point)) == pytest.approx(complex(f(*point)), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", expressions.SETS)
+def test_never_above_the_best_known_form(name):
+    before = expressions.SETS[name]
+    after, report = simplify_and_explain(before)
+    best = min(value for value in expressions.baselines(before).values() if value is not None)
+    assert expressions.operations(after) <= best
+    assert not report.diagnostics
+    assert_equal(before, after)
+
+
+FIGURES = {"8th-order 3-D Laplacian": 30, "Gray-Scott, 8th order": 72, "reactions, 41 monomials": 48, "reactions, 140 monomials": 178}
+
+
+@pytest.mark.parametrize(("name", "bound"), FIGURES.items())
+def test_figures(name, bound):
+    assert expressions.operations(simplify(expressions.SETS[name])) <= bound
+
+
+@pytest.mark.parametrize(("species", "reactions", "bound"), [(25, 70, 382), (40, 120, 705)])
+def test_large_networks(species, reactions, bound):
+    before = expressions.reaction_network(species, reactions)
+    assert expressions.operations(simplify(before)) <= bound
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_networks_never_above_cse(seed):
+    check_network(seed)
+
+
+@pytest.mark.slow
+def test_two_hundred_networks_never_above_cse():
+    for seed in range(200):
+        check_network(seed)
+
+
+def check_network(seed):
+    before = expressions.reaction_network(8, 12, seed)
+    assert expressions.operations(simplify(before)) <= expressions.with_cse(before)
+
+
+def test_the_same_kind_comes_back():
+    assert simplify(x * y + x * z).equals(x * (y + z))
+    assert isinstance(simplify((x, y + x)), tuple)
+    assert simplify(sp.Matrix([[x, y], [x * y, x * y + x]])).shape == (2, 2)
+    term = build.symbol("t", Type(Kind.REAL, {"i": 9}))
+    assert simplify(build.add(build.mul(term, term), term)).op in ("linear", "contract")
+
+
+def test_nothing_is_assumed():
+    """sqrt(x^2) is |x| for a real x only, and x/x is one for an x that is not zero only."""
+    assert simplify(sp.sqrt(x**2)) == sp.sqrt(x**2)
+    real = sp.Symbol("r", real=True)
+    assert simplify(sp.Pow(real**2, sp.Rational(1, 2), evaluate=False)) == sp.Abs(real)
+    s, t = (build.symbol(name, Type(Kind.REAL)) for name in "st")
+    for quotient in (
+        build.divide(build.add(s, t), build.add(s, t)),
+        build.divide(build.sub(build.power(s, 2), build.power(t, 2)), build.sub(s, t)),
+    ):
+        assert any(f.op == "map" and f.attrs == ("recip",) for f in walk([simplify(quotient)])), quotient
+    # SymPy's own algebra is that of rational functions: it cancels when a product is made, before and after us
+    assert sp.Mul(x + y, sp.Pow(x + y, -1)) == 1
+
+
+def test_stable_forms_stay():
+    """exp(x) without a bound is not introduced: (exp(x - m)) may not become exp(x) exp(-m)."""
+    m = sp.Symbol("m")
+    form = [sp.exp(x - m), sp.exp(y - m), sp.exp(z - m)]
+    assert {e.func for e in simplify(form)} == {sp.exp}
+
+
+def test_trigonometric_sum():
+    assert expressions.operations([simplify(sp.sin(x) * sp.cos(y) + sp.cos(x) * sp.sin(y))]) == 2
+
+
+@pytest.mark.parametrize("bad", [sp.zoo, sp.nan, sp.oo])
+def test_numbers_that_are_not_finite_are_refused(bad):
+    with pytest.raises(RicciError) as caught:
+        simplify(sp.Add(x, bad, evaluate=False))
+    assert caught.value.code == "E0904"
+
+
+def test_bad_options_are_refused():
+    for call in (lambda: simplify(x, cost="speed"), lambda: simplify(x, level=7), lambda: simplify(x, given={x: "nice"})):
+        with pytest.raises(RicciError) as caught:
+            call()
+        assert caught.value.code == "E0904"
