@@ -122,7 +122,7 @@ def _accept(argument: Argument, array: Array, binding: Binding) -> None:
         raise CannotRun("E0808", f"`{argument.name}` has a value that is not finite", notes=(f"the first at {place}",))
     if argument.unit.factor != 1 or argument.unit.offset:
         values = values * float(argument.unit.factor) + float(argument.unit.offset)
-    binding.values[argument.name] = np.ascontiguousarray(np.transpose(values, [order.index(a) for a in type_.axes]))
+    binding.values[argument.name] = np.asarray(np.transpose(values, [order.index(a) for a in type_.axes]), order="C")
 
 
 def _learn(argument: Argument, axis: str, size: Any, extent: int, shape: tuple[int, ...], binding: Binding) -> None:
@@ -195,4 +195,4 @@ def draw(argument: Argument, sizes: Mapping[str, int], seed: int) -> Array:
     values: Array = generator.standard_normal(shape) * scale
     if argument.symbol.kind is Kind.COMPLEX:
         values = (values + 1j * generator.standard_normal(shape) * scale) / math.sqrt(2.0)
-    return np.ascontiguousarray(np.transpose(values, [order.index(a) for a in argument.symbol.axes]))
+    return np.asarray(np.transpose(values, [order.index(a) for a in argument.symbol.axes]), order="C")

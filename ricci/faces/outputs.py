@@ -56,7 +56,7 @@ class _Spool:
     count: int = 0
 
     def append(self, array: Array) -> None:
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # keeps a scalar a scalar
         if self.count == 0:
             self.shape, self.dtype = array.shape, array.dtype
         array.astype(self.dtype, copy=False).tofile(self.file)

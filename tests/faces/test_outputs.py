@@ -103,3 +103,25 @@ def test_no_snapshot_and_empty_axis(tmp_path):
     recorder.append(0.0, {"u": np.zeros(0)})
     with np.load(recorder.close()) as data:
         assert data["u"].shape == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.nc", "a.zarr"])
+def test_numbers_beside_fields(tmp_path, name):
+    """A quantity without axes is one number a time."""
+    if name != "a.npz":
+        pytest.importorskip("xarray")
+    variables = (Variable("u", ("x",), ""), Variable("integral(u^2)", (), "m"))
+    recorder = Recorder(tmp_path / name, variables, {"x": Coordinate(np.arange(3.0), "")}, {"model": ""})
+    for k in range(2):
+        recorder.append(k, {"u": np.ones(3), "integral(u^2)": np.asarray(2.0 + k)})
+    path = recorder.close()
+    if name == "a.npz":
+        with np.load(path) as data:
+            assert list(data["integral_u_2"]) == [2, 3]
+        return
+    import xarray
+
+    options = {"engine": "zarr", "consolidated": False} if name == "a.zarr" else {}
+    with xarray.open_dataset(path, **options) as data:
+        assert data["integral_u_2"].dims == ("t",)
+        assert float(data["integral_u_2"][1]) == 3
