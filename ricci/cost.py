@@ -229,7 +229,7 @@ def _contract_cost(term: Term, price: Price, sizes: Sizes) -> float:
     attrs = contracts.contraction_of(term)
     extents = {a: sizes.extent(s) for a, s in term.axes.items()}
     if not attrs.bound:
-        counts: dict[Term, int] = {}
+        counts: dict[tuple[Term, contracts.Access], int] = {}
         parts = []
         total = 0.0
         for t, access in zip(term.args, attrs.accesses, strict=True):

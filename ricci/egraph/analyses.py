@@ -6,13 +6,13 @@ is assumed: a symbol is unbounded unless `given` says otherwise; sizes are at le
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite, isnan, nextafter
-from typing import Any
 
 from ricci.dsl.ops.const import value_of
+from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
 from ricci.dsl.ops.symbol import name_of
@@ -133,12 +133,11 @@ class Ranges:
             return self._leaf(node.payload)
         parts = [self.of(r) for r in node.children]
         if op == "scale":
-            return parts[0].scaled(float(node.payload))  # type: ignore[arg-type]
+            return parts[0].scaled(float(node.factor))
         if op == "sum":
             return self._sum(node, parts)
         if op == "power":
-            assert isinstance(node.payload, int)
-            return parts[0].power(node.payload)
+            return parts[0].power(node.exponent)
         if op == "product":
             out = parts[0]
             for part in parts[1:]:
@@ -148,8 +147,9 @@ class Ranges:
             return parts[0]
         return self._other(node, parts)
 
-    def _leaf(self, key: Any) -> Range:
+    def _leaf(self, key: Hashable) -> Range:
         if not isinstance(key, Term):
+            assert isinstance(key, tuple)
             q = float(key[1])
             return Range(q, q, nonzero=q != 0)
         if key in self.given:
@@ -196,10 +196,11 @@ class Ranges:
     def _other(self, node: Node, parts: list[Range]) -> Range:
         op, payload = node.op, node.payload
         if op == "contract":
+            assert isinstance(payload, Contraction)
             out = parts[0] if parts else UNKNOWN
             for part in parts[1:]:
                 out = out.times(part)
-            squared = len(parts) == 2 and node.children[0] == node.children[1] and len(set(payload.accesses)) == 1  # type: ignore[attr-defined]
+            squared = len(parts) == 2 and node.children[0] == node.children[1] and len(set(payload.accesses)) == 1
             return Range(0.0, inf) if squared or out.nonnegative else Range(-inf, 0.0) if out.hi <= 0 else UNKNOWN
         if op == "reindex":
             assert isinstance(payload, Pull)

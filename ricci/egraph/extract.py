@@ -221,7 +221,8 @@ class _Run:
             i = problem.number.get(problem.space.find(2 * c) >> 1)
             if i is None or i in taken:
                 continue
-            found = known.get((i, problem.space.current(node)))
+            current = problem.space.current(node)
+            found = None if current is None else known.get((i, current))
             if found is not None:
                 choice[i] = found
                 taken.add(i)

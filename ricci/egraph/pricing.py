@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
 
-from ricci.cost import Axes, Price, Sizes
+from ricci.cost import Axes as Extents
+from ricci.cost import Price, Sizes
 from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
 from ricci.dsl.term import Term
 from ricci.egraph.analyses import LARGEST_EXPONENT, Range, Ranges
-from ricci.egraph.space import Node, Space
+from ricci.egraph.space import Axes, Node, Space
 
 UNITS = 10**12  # integer units that the source's cost is worth
 CEILING = 1 << 52  # one node never costs more: totals stay inside 64 bits
@@ -40,15 +40,15 @@ class NodePrice:
 
     def __init__(self, space: Space, price: Price, sizes: Sizes, unit: float, given: Mapping[Term, Range]) -> None:
         self.space, self.price, self.sizes, self.unit, self.given = space, price, sizes, unit, given
-        self._axes: dict[frozenset[Any], Axes] = {}
+        self._extents: dict[Axes, Extents] = {}
         self._ranges: Ranges | None = None
         self._safe: set[int] | None = None
 
-    def extents(self, c: int) -> Axes:
-        axes: frozenset[Any] = self.space.axes[c]
-        found = self._axes.get(axes)
+    def extents(self, c: int) -> Extents:
+        axes = self.space.axes[c]
+        found = self._extents.get(axes)
         if found is None:
-            found = self._axes[axes] = frozenset((name, self.sizes.extent(size)) for name, size in axes)
+            found = self._extents[axes] = frozenset((name, self.sizes.extent(size)) for name, size in axes)
         return found
 
     def points(self, c: int) -> float:
@@ -100,8 +100,7 @@ class NodePrice:
             scaled = sum(abs(q) != 1 and base != self.space.one for q, base in parts)
             return self.price.sum(len(node.children), scaled, self.points(c))
         if op == "power":
-            assert isinstance(node.payload, int)
-            return self.price.power(node.payload, self.points(c))
+            return self.price.power(node.exponent, self.points(c))
         if op == "product":
             return self.price.product([self.extents(self.child(r)) for r in node.children])
         return self._other(c, node)

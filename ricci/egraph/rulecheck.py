@@ -8,7 +8,7 @@ fire; if it does, the values must still agree at points of both signs.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -35,7 +35,7 @@ DIMS = {"n": 4}
 TOLERANCE = 1e-9
 FORMS = 6  # random extractions a class
 FEW = Effort(steps=2_000, kicks=4)
-BINARY = {"+": build.add, "-": build.sub, "*": build.mul}
+BINARY: dict[str, Callable[[Term, Term], Term]] = {"+": build.add, "-": build.sub, "*": build.mul}
 
 
 @dataclass

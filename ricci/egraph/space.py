@@ -10,15 +10,17 @@ commutativity, associativity or collecting alone are therefore always in one cla
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
+from ricci.dsl.types import Size
 from ricci.egraph.rational import Rational, content, over, tidy
 
 ONE_KEY = ("const", 1)
 FORM_LIMIT = 400  # a flattened sum or product with more members than this is an atom of what contains it
 POLYNOMIAL_LIMIT = 64  # monomials of an expanded polynomial that serves as a key
 
-Axes = frozenset[str]
+Axes = frozenset[tuple[str, Size]]
 SCALAR: Axes = frozenset()
 Form = dict[int, Rational]  # class -> coefficient
 Powers = dict[int, int]  # class -> exponent > 0
@@ -39,6 +41,18 @@ class Node(NamedTuple):
     op: str
     payload: Hashable
     children: tuple[int, ...]
+
+    @property
+    def factor(self) -> Rational:
+        """The number of a `scale`."""
+        assert isinstance(self.payload, int | Fraction)
+        return self.payload
+
+    @property
+    def exponent(self) -> int:
+        """The exponent of a `power`."""
+        assert isinstance(self.payload, int)
+        return self.payload
 
 
 class Space:
@@ -214,11 +228,9 @@ class Space:
         if node.op == "product":
             return self.product([(r, 1) for r in node.children])
         if node.op == "scale":
-            assert not isinstance(node.payload, str)
-            return self.scale(node.payload, node.children[0])
+            return self.scale(node.factor, node.children[0])
         if node.op == "power":
-            assert isinstance(node.payload, int)
-            return self.product([(node.children[0], node.payload)])
+            return self.product([(node.children[0], node.exponent)])
         return self.apply(node.op, node.children, node.payload)
 
     # constructors
@@ -257,7 +269,7 @@ class Space:
         if q_total == 0 or base == self.find(self.zero):
             return self.expand(self.zero, self.axes[base >> 1])
         negative = int(q_total < 0)
-        size = abs(q_total)
+        size = -q_total if negative else q_total
         if size == 1:
             return base ^ negative
         node = Node("scale", size, (base,))

@@ -7,10 +7,9 @@ inside products, a factor of outer loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from ricci.dsl import build
 from ricci.dsl.index import Index
@@ -18,7 +17,7 @@ from ricci.dsl.ops import OPERATORS, linear, pointwise, reindex
 from ricci.dsl.ops import contract as contracts
 from ricci.dsl.ops.canonical import canonical_labels
 from ricci.dsl.ops.const import value_of
-from ricci.dsl.ops.contract import Contraction, Label
+from ricci.dsl.ops.contract import Access, Contraction, Label
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull, pull_of
 from ricci.dsl.term import Term, walk
@@ -46,7 +45,7 @@ class Loader:
 
     space: Space
     known: dict[Term, int] = field(default_factory=dict)
-    templates: dict[Any, Term] = field(default_factory=dict)
+    templates: dict[Hashable, Term] = field(default_factory=dict)
 
     def load(self, roots: Iterable[Term]) -> list[int]:
         roots = list(roots)
@@ -111,7 +110,7 @@ def contraction(loader: Loader, factors: Sequence[Factor], bound: Mapping[Label,
     if not bound:
         return space.product([(_renamed(loader, ref, access), 1) for ref, access in factors])
     q: Rational = 1
-    parts: list[tuple[int, tuple[tuple[str, Label], ...]]] = []
+    parts: list[tuple[int, Access]] = []
     for ref, access in factors:
         inner, base = space.split(ref)
         q *= inner
@@ -130,10 +129,10 @@ def contraction(loader: Loader, factors: Sequence[Factor], bound: Mapping[Label,
     named.sort(key=lambda item: (item[0], repr(item[1])))
     payload = Contraction(tuple(bound[label] for label in order), tuple(access for _, access in named))
     axes: dict[str, Size] = {}
-    for base, access in named:
-        sizes: dict[str, Any] = dict(space.axes[base >> 1])  # type: ignore[arg-type]
-        axes.update({str(label): sizes[axis] for axis, label in access if isinstance(label, str)})
-    out = space.apply("contract", [base for base, _ in named], payload, frozenset(axes.items()))  # type: ignore[arg-type]
+    for base, labels in named:
+        own = dict(space.axes[base >> 1])
+        axes.update({label: own[axis] for axis, label in labels if isinstance(label, str)})
+    out = space.apply("contract", [base for base, _ in named], payload, frozenset(axes.items()))
     return space.scale(q, out)
 
 
@@ -141,7 +140,7 @@ def _renamed(loader: Loader, ref: int, access: Mapping[str, Label]) -> int:
     """The value with its axes called by their labels (two may share one)."""
     if all(axis == label for axis, label in access.items()):
         return ref
-    own: dict[str, Any] = dict(loader.space.axes[loader.space.find(ref) >> 1])  # type: ignore[arg-type]
+    own = dict(loader.space.axes[loader.space.find(ref) >> 1])
     axes = {str(label): own[axis] for axis, label in access.items()}
     entries = tuple(sorted((axis, Index.axis(str(label))) for axis, label in access.items()))
     return loader.reindex(ref, Pull(tuple(sorted(axes.items())), entries, (), None))
@@ -153,7 +152,7 @@ class Reader:
 
     space: Space
     choice: Mapping[int, Node]
-    templates: Mapping[Any, Term]
+    templates: Mapping[Hashable, Term]
     uses: dict[int, int] = field(default_factory=dict)
     built: dict[int, Term] = field(default_factory=dict)
 
@@ -210,22 +209,24 @@ class Reader:
 
     def _one(self, node: Node) -> Term:
         if node.op == "leaf":
-            key: Any = node.payload
-            return key if isinstance(key, Term) else build.const(key[1] if key[1].denominator > 1 else int(key[1]))
+            key = node.payload
+            if isinstance(key, Term):
+                return key
+            assert isinstance(key, tuple)
+            return build.const(key[1] if key[1].denominator > 1 else int(key[1]))
         if node.op == "scale":
             return self._scale(node)
         if node.op == "sum":
             whole = self.space.axes_of(node)
             return build.linear([self._member(r, whole) for r in node.children])
         if node.op == "power":
-            assert isinstance(node.payload, int)
-            return build.mul(*[self._factor(node.children[0], node.payload)] * node.payload)
+            return build.mul(*[self._factor(node.children[0], node.exponent)] * node.exponent)
         if node.op == "product":
             return self._product(node)
         return self._other(node)
 
     def _scale(self, node: Node) -> Term:
-        q: Any = node.payload
+        q = node.factor
         c, sign = self._of(node.children[0])
         term = self.built[c]
         return build.scale(-q if sign else q, build.group(term) if _is_sum(term) and len(term.args) > 1 else term)
@@ -234,8 +235,8 @@ class Reader:
         """(coefficient, term) of a summand, in parentheses if it is a sum that is computed once or in outer loops."""
         c, sign = self._of(ref)
         if c not in self.choice:
-            q, base = self.space.split(ref)
-            term = self.built[base >> 1]
+            q, multiplied = self.space.split(ref)
+            term = self.built[multiplied >> 1]
             return q, build.group(term) if _is_sum(term) else term
         q = -1 if sign else 1
         node = self.choice[c]
@@ -243,7 +244,7 @@ class Reader:
         if node.op == "scale" and not self.space.nodes[c][node]:
             d, inner = self._of(node.children[0])
             base = self.built[d]
-            q *= node.payload if not inner else -node.payload  # type: ignore[operator]
+            q *= node.factor if not inner else -node.factor
             return q, build.group(base) if _is_sum(base) else base
         if _is_sum(term) and (not self._once(c) or self.space.axes[c] != whole):
             term = build.group(term)
@@ -280,7 +281,8 @@ class Reader:
             )
         args = [self._signed(r) for r in node.children]
         if op == "expand":
-            return build.expand(args[0], dict(payload))  # type: ignore[call-overload, no-any-return]
+            assert isinstance(payload, tuple)
+            return build.expand(args[0], dict(payload))
         if op == "stored":
             return args[0]
         if op == "reindex":
@@ -290,7 +292,8 @@ class Reader:
                 below = build.group(below)
             return reindex.assemble(below, dict(payload.axes), payload.index, payload.guards, payload.fill)
         if op == "reduce":
-            name, axes = payload  # type: ignore[misc]
+            assert isinstance(payload, tuple)
+            name, axes = payload
             return build.reduce(name, args[0], axes)
         if op in SCALARS:
             return build.apply(op, *[self._argument(op, r) for r in node.children])

@@ -21,6 +21,7 @@ from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import Dim, Kind, Size, Type
 
 Label = str | int
+Access = tuple[tuple[str, Label], ...]  # the label of every axis of a factor, sorted by axis
 
 # A product of more factors than this is one factor of another: the chain rule through k functions would else build k products
 # of up to k factors.
@@ -32,7 +33,7 @@ class Contraction:
     """Sizes of the bound labels 0..k-1, and per factor ((axis, label), ...) sorted by axis."""
 
     bound: tuple[Size, ...]
-    accesses: tuple[tuple[tuple[str, Label], ...], ...]
+    accesses: tuple[Access, ...]
 
 
 def contraction_of(term: Term) -> Contraction:

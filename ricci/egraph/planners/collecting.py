@@ -76,7 +76,7 @@ def _propose(space: Space, c: int, parts: Parts, multiples: Multiples) -> None:
     for base, group in grouped.items():
         by_number: dict[Rational, list[tuple[Rational, int]]] = {}
         for q, rest in group:
-            by_number.setdefault(abs(q), []).append((1 if q > 0 else -1, rest))
+            by_number.setdefault(-q if q < 0 else q, []).append((1 if q > 0 else -1, rest))
         if base == space.find(space.one) or len(by_number) == 1:
             members += [(q, space.product([(base, 1), (space.sum(g), 1)])) for q, g in by_number.items()]
         else:

@@ -8,11 +8,10 @@ parts, without intermediates larger than a bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import prod
-from typing import Any
 
 from ricci.cost import Price, Sizes
 from ricci.dsl.ops.contract import Contraction, Label
@@ -26,7 +25,8 @@ LARGEST = 64  # factors of a flattened contraction
 PART = 8  # factors of a part that is searched exactly in a large contraction
 MEMORY = 1 << 28  # elements of an intermediate, if the inputs and the result are smaller
 
-Tree = int | tuple[Any, Any]  # a factor, or two trees
+Tree = int | tuple["Tree", "Tree"]  # a factor, or two trees
+PairCost = Callable[[frozenset[int], frozenset[int], frozenset[int]], float]  # of left x right, keeping the labels of the third
 
 
 @dataclass
@@ -65,7 +65,7 @@ def _flatten(space: Space, c: int, node: Node) -> Network | None:
     network = Network()
     network.sign = space.nodes[c][node]
     outer: dict[Label, int] = {}
-    sizes: dict[Any, Any] = dict(space.axes[c])  # type: ignore[arg-type]
+    sizes = dict(space.axes[c])
 
     def label(size: Size) -> int:
         network.sizes[len(network.sizes)] = size
@@ -74,7 +74,7 @@ def _flatten(space: Space, c: int, node: Node) -> Network | None:
     for name in sorted(sizes):
         outer[name] = label(sizes[name])
         network.out[outer[name]] = name
-    stack: list[tuple[int, Node, dict[Any, int]]] = [(c, node, dict(outer))]
+    stack: list[tuple[int, Node, dict[Label, int]]] = [(c, node, dict(outer))]
     while stack:
         at, n, names = stack.pop()
         for ref, access in _accesses(space, n):
@@ -93,7 +93,7 @@ def _flatten(space: Space, c: int, node: Node) -> Network | None:
             else:
                 below, sign = inner
                 network.sign ^= sign
-                stack.append((ref >> 1, below, dict(own)))
+                stack.append((ref >> 1, below, dict(own.items())))
         if len(network.factors) > LARGEST:
             return None
     return network
@@ -102,11 +102,7 @@ def _flatten(space: Space, c: int, node: Node) -> Network | None:
 def _accesses(space: Space, node: Node) -> list[tuple[int, dict[str, Label]]]:
     if isinstance(node.payload, Contraction):
         return [(r, dict(access)) for r, access in zip(node.children, node.payload.accesses, strict=True)]
-    return [(r, {str(name): str(name) for name, _ in sorted(_axes(space, r))}) for r in node.children]
-
-
-def _axes(space: Space, ref: int) -> list[Any]:
-    return list(space.axes[space.find(ref) >> 1])
+    return [(r, {name: name for name, _ in sorted(space.axes[space.find(r) >> 1])}) for r in node.children]
 
 
 def _opened(space: Space, c: int, above: int) -> tuple[Node, int] | None:
@@ -369,7 +365,7 @@ def connected_subsets(labels: Sequence[frozenset[int]], limit: int) -> list[int]
 
 
 def cheapest_tree(
-    labels: Sequence[frozenset[int]], out: frozenset[int], pair: Any, names: Sequence[Tree], limit: int = SUBSETS
+    labels: Sequence[frozenset[int]], out: frozenset[int], pair: PairCost, names: Sequence[Tree], limit: int = SUBSETS
 ) -> Tree | None:
     """Tree of least total pair cost among those without outer products of parts; None if there are too many subsets to see.
 

@@ -62,7 +62,7 @@ def group_coefficients(space: Space, classes: Sequence[int]) -> int:
         (form,) = sums[c]
         groups: dict[Rational, list[tuple[Rational, int]]] = {}
         for d, q in form.items():
-            groups.setdefault(abs(q), []).append((1 if q > 0 else -1, 2 * d))
+            groups.setdefault(-q if q < 0 else q, []).append((1 if q > 0 else -1, 2 * d))
         if len(groups) == 1:
             continue
         parts = [(q, space.sum(g)) for q, g in groups.items()]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ricci.dsl.ops.canonical import canonical_labels
-from ricci.dsl.ops.contract import Contraction, Label
+from ricci.dsl.ops.contract import Access, Contraction, Label
+from ricci.dsl.types import Size
 from ricci.egraph.planners.sharing import sums_of
 from ricci.egraph.rational import Rational
 from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader, contraction
 
 GAP = (1 << 62).to_bytes(8, "big")  # stands for the factor that differs
-Access = tuple[tuple[str, Label], ...]
+Bound = dict[Label, Size]
+Key = tuple[tuple[tuple[int, Access], ...], Access, tuple[Size, ...], tuple[tuple[str, str], ...]]
 
 
 def merge_contractions(loader: Loader, limit: int) -> int:
@@ -21,8 +22,8 @@ def merge_contractions(loader: Loader, limit: int) -> int:
     space = loader.space
     made = 0
     for c, (form, *_) in sums_of(space).items():
-        groups: dict[Any, list[tuple[Rational, int, int]]] = {}  # key -> (number, member, factor)
-        parts: dict[Any, tuple[list[tuple[int, Access]], Access, dict[Label, Any]]] = {}
+        groups: dict[Key, list[tuple[Rational, int, int]]] = {}  # key -> (number, member, factor)
+        parts: dict[Key, tuple[list[tuple[int, Access]], Access, Bound]] = {}
         for d, q in form.items():
             for node, sign in space.nodes[d].items():
                 if node.op != "contract":
@@ -40,7 +41,7 @@ def merge_contractions(loader: Loader, limit: int) -> int:
     return made
 
 
-def _without(space: Space, node: Node, p: int) -> tuple[Any, list[tuple[int, Access]], Access, dict[Label, Any]]:
+def _without(space: Space, node: Node, p: int) -> tuple[Key, list[tuple[int, Access]], Access, Bound]:
     """(key, other factors, access of factor p, bound sizes) with labels numbered without looking at factor p."""
     payload = node.payload
     assert isinstance(payload, Contraction)
@@ -52,9 +53,9 @@ def _without(space: Space, node: Node, p: int) -> tuple[Any, list[tuple[int, Acc
     named = [(ref, tuple((axis, number.get(label, label)) for axis, label in access)) for ref, access in factors]
     own = named.pop(p)[1]
     named.sort(key=lambda item: (item[0], repr(item[1])))
-    bound: dict[Label, Any] = {i: payload.bound[label] for i, label in enumerate(order) if isinstance(label, int)}
+    bound: Bound = {i: payload.bound[label] for i, label in enumerate(order) if isinstance(label, int)}
     axes = space.axes[factors[p][0] >> 1]
-    return (tuple(named), own, tuple(bound.values()), tuple(sorted((n, s.canonical_text()) for n, s in axes))), named, own, bound  # type: ignore[attr-defined]
+    return (tuple(named), own, tuple(bound.values()), tuple(sorted((n, s.canonical_text()) for n, s in axes))), named, own, bound
 
 
 def _merge(
@@ -64,7 +65,7 @@ def _merge(
     members: list[tuple[Rational, int, int]],
     rest: list[tuple[int, Access]],
     own: Access,
-    bound: dict[Label, Any],
+    bound: Bound,
 ) -> None:
     space = loader.space
     for _, d, _ in members:

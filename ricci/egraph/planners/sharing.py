@@ -163,8 +163,7 @@ def split_powers(space: Space) -> int:
     for c in space.classes():
         for node in list(space.nodes[c]):
             if node.op == "power":
-                assert isinstance(node.payload, int)
-                exponents.setdefault(space.find(node.children[0]) >> 1, []).append(node.payload)
+                exponents.setdefault(space.find(node.children[0]) >> 1, []).append(node.exponent)
     made = 0
     for base, powers in exponents.items():
         known = sorted({1, *powers})
