@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
-from typing import Any, Protocol
+from typing import Protocol, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ricci.egraph import search as loops
+from ricci.egraph.search import Integers
 from ricci.egraph.space import Node, Space
 
 COMPILED_FROM = 4_000  # nodes; below, starting the compiler costs more than it saves
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class NodeCost(Protocol):
@@ -60,7 +66,11 @@ class Problem:
         self.number = {c: i for i, c in enumerate(self.classes)}
         self.roots = [self.number[r] for r in dict.fromkeys(space.find(r) >> 1 for r in roots)]
         self.nodes: list[Node] = []
-        self.first, self.owner, self.cost, self.begin, self.child = [0], [], [], [0], []
+        self.first: list[int] = [0]
+        self.owner: list[int] = []
+        self.cost: list[int] = []
+        self.begin: list[int] = [0]
+        self.child: list[int] = []
         for i, c in enumerate(self.classes):
             for node, price in table[c].items():
                 self.nodes.append(node)
@@ -162,26 +172,26 @@ class _Run:
 
     def __init__(self, problem: Problem, compiled: bool) -> None:
         self.problem = problem
-        self.functions: Mapping[str, Any] = _compiled() if compiled else vars(loops)
-        self.array: Callable[[Iterable[int]], Any] = _integers if compiled else list
+        self._acquire, self._refresh, self._search = loops.acquire, loops.refresh, loops.search
+        self.array: Callable[[Iterable[int]], Integers] = list
+        if compiled:
+            self._acquire, self._refresh, self._search = _compiled(loops.acquire), _compiled(loops.refresh), _compiled(loops.search)
+            self.array = _integers
         n, edges = len(problem.classes), len(problem.child)
-        for name in ("first", "owner", "cost", "begin", "child", "above", "parent"):
-            setattr(self, name, self.array(getattr(problem, name)))
-        self.first: Any
-        self.cost: Any
-        self.begin: Any
-        self.child: Any
+        self.first, self.owner, self.cost = self.array(problem.first), self.array(problem.owner), self.array(problem.cost)
+        self.begin, self.child = self.array(problem.begin), self.array(problem.child)
+        self.above, self.parent = self.array(problem.above), self.array(problem.parent)
         self.stack, self.value = self.array([0] * (edges + n + 1)), self.array([0] * n)
         self.mark, self.queued = self.array([0] * n), self.array([0] * n)
         self.queue, self.touched, self.log = (self.array([0] * (k * n + 64)) for k in (8, 8, 16))
 
-    def _start(self, choice: Sequence[int]) -> tuple[Any, Any, Any]:
+    def _start(self, choice: Sequence[int]) -> tuple[Integers, Integers, Integers]:
         """(choice, uses, counters) with the roots in use."""
         state, uses, now = self.array(choice), self.array([0] * len(choice)), self.array([0] * 6)
         now[loops.RANDOM] = 20_240_229
         now[loops.STAMP] = max(self.mark) if len(self.mark) else 0
         for r in self.problem.roots:
-            self.functions["acquire"](r, state, uses, self.cost, self.begin, self.child, self.stack, self.touched, now)
+            self._acquire(r, state, uses, self.cost, self.begin, self.child, self.stack, self.touched, now)
         return state, uses, now
 
     def total(self, choice: Sequence[int]) -> int:
@@ -190,8 +200,8 @@ class _Run:
     def used(self, choice: Sequence[int]) -> list[int]:
         return [i for i, k in enumerate(self._start(choice)[1]) if k > 0]
 
-    def _refreshed(self, state: Any, uses: Any, now: Any) -> None:
-        self.functions["refresh"](state, uses, self.value, self.first, self.cost, self.begin, self.child, now)
+    def _refreshed(self, state: Integers, uses: Integers, now: Integers) -> None:
+        self._refresh(state, uses, self.value, self.first, self.cost, self.begin, self.child, now)
 
     def tree(self) -> list[int]:
         """Every class by the node whose tree is cheapest."""
@@ -208,7 +218,7 @@ class _Run:
         state, uses, now = self.array(self.problem.first[:-1]), self.array([0] * n), self.array([0] * 6)
         for r in self.problem.roots:
             self._refreshed(state, uses, now)
-            self.functions["acquire"](r, state, uses, self.cost, self.begin, self.child, self.stack, self.touched, now)
+            self._acquire(r, state, uses, self.cost, self.begin, self.child, self.stack, self.touched, now)
         return [int(v) for v in state]
 
     def seeded(self, pairs: Sequence[tuple[int, Node]]) -> list[int] | None:
@@ -251,22 +261,24 @@ class _Run:
     def search(self, choice: Sequence[int], kicks: int, limit: int) -> tuple[int, list[int], int]:
         """(cost, choice, steps) of a local optimum no dearer than `choice`."""
         state, uses, now = self._start(choice)
-        p: Any = self
-        self.functions["search"](
-            state, uses, self.value, self.first, self.cost, self.begin, self.child, p.owner, p.above, p.parent,
+        self._search(
+            state, uses, self.value, self.first, self.cost, self.begin, self.child, self.owner, self.above, self.parent,
             self.stack, self.mark, self.touched, self.queue, self.queued, self.log, now, kicks, limit,
         )  # fmt: skip
         return int(now[loops.TOTAL]), [int(v) for v in state], int(now[loops.STEPS])
 
 
-def _integers(values: Iterable[int]) -> Any:
-    import numpy
+def _integers(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.array(list(values), dtype=np.int64)
 
-    return numpy.array(list(values), dtype=numpy.int64)
+
+def _compiled(function: F) -> F:
+    """A function of `search.py`, compiled."""
+    return cast(F, _all_compiled()[function.__name__])
 
 
 @cache
-def _compiled() -> dict[str, Any]:
+def _all_compiled() -> dict[str, object]:
     """The functions of `search.py` compiled, each calling the compiled others; kept in numba's cache between processes."""
     import numba
 

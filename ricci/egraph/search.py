@@ -15,13 +15,31 @@ result. A problem and its state are flat arrays, by name:
 A choice is valid when no used class reaches itself; all functions keep it valid.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
 
 INFINITE = 1 << 60
 TOTAL, STEPS, LOGGED, STAMP, TOUCHED, RANDOM = 0, 1, 2, 3, 4, 5
 
 
-def acquire(c, choice, uses, cost, begin, child, stack, touched, now):
+class Integers(Protocol):
+    """A list, or an array of 64-bit integers."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[int]: ...
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+
+def acquire(
+    c: int, choice: Integers, uses: Integers, cost: Integers, begin: Integers, child: Integers, stack: Integers, touched: Integers,
+    now: Integers,
+) -> None:  # fmt: skip
     """Count one more use of class c."""
     stack[0] = c
     top = 1
@@ -41,7 +59,10 @@ def acquire(c, choice, uses, cost, begin, child, stack, touched, now):
                 top += 1
 
 
-def release(c, choice, uses, cost, begin, child, stack, touched, now):
+def release(
+    c: int, choice: Integers, uses: Integers, cost: Integers, begin: Integers, child: Integers, stack: Integers, touched: Integers,
+    now: Integers,
+) -> None:  # fmt: skip
     """Count one use of class c less."""
     stack[0] = c
     top = 1
@@ -61,7 +82,10 @@ def release(c, choice, uses, cost, begin, child, stack, touched, now):
                 top += 1
 
 
-def switch(c, n, choice, uses, cost, begin, child, stack, touched, log, now):
+def switch(
+    c: int, n: int, choice: Integers, uses: Integers, cost: Integers, begin: Integers, child: Integers, stack: Integers,
+    touched: Integers, log: Integers, now: Integers,
+) -> bool:  # fmt: skip
     """Let used class c be computed by node n; new children first, so that shared parts survive. True if it fitted the log."""
     if now[LOGGED] + 2 > len(log):
         return False
@@ -78,7 +102,10 @@ def switch(c, n, choice, uses, cost, begin, child, stack, touched, log, now):
     return True
 
 
-def undo(to, choice, uses, cost, begin, child, stack, touched, log, now):
+def undo(
+    to: int, choice: Integers, uses: Integers, cost: Integers, begin: Integers, child: Integers, stack: Integers, touched: Integers,
+    log: Integers, now: Integers,
+) -> None:  # fmt: skip
     """Take back switches, last first, until the log has length `to`."""
     while now[LOGGED] > to:
         c = log[now[LOGGED] - 2]
@@ -88,7 +115,7 @@ def undo(to, choice, uses, cost, begin, child, stack, touched, log, now):
         now[LOGGED] -= 2
 
 
-def cyclic(c, n, choice, begin, child, stack, mark, now):
+def cyclic(c: int, n: int, choice: Integers, begin: Integers, child: Integers, stack: Integers, mark: Integers, now: Integers) -> bool:
     """Whether node n, computed as chosen, needs class c."""
     now[STAMP] += 1
     stamp = now[STAMP]
@@ -115,7 +142,10 @@ def cyclic(c, n, choice, begin, child, stack, mark, now):
     return False
 
 
-def improve(c, choice, uses, first, cost, begin, child, stack, mark, touched, log, now):
+def improve(
+    c: int, choice: Integers, uses: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers, stack: Integers,
+    mark: Integers, touched: Integers, log: Integers, now: Integers,
+) -> bool:  # fmt: skip
     """Give class c its best node while nothing else changes; whether the total fell."""
     better = False
     for n in range(first[c], first[c + 1]):
@@ -134,7 +164,10 @@ def improve(c, choice, uses, first, cost, begin, child, stack, mark, touched, lo
     return better
 
 
-def refresh(choice, uses, value, first, cost, begin, child, now):
+def refresh(
+    choice: Integers, uses: Integers, value: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers,
+    now: Integers,
+) -> None:  # fmt: skip
     """Choose for every unused class the node that adds least when used classes cost nothing."""
     classes = len(choice)
     for c in range(classes):
@@ -160,7 +193,10 @@ def refresh(choice, uses, value, first, cost, begin, child, now):
                     changed = True
 
 
-def descend(choice, uses, value, first, cost, begin, child, stack, mark, touched, log, now, limit):
+def descend(
+    choice: Integers, uses: Integers, value: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers,
+    stack: Integers, mark: Integers, touched: Integers, log: Integers, now: Integers, limit: int,
+) -> None:  # fmt: skip
     """Single switches, class after class, until none helps."""
     better = True
     while better and now[STEPS] < limit:
@@ -175,7 +211,10 @@ def descend(choice, uses, value, first, cost, begin, child, stack, mark, touched
     now[LOGGED] = 0
 
 
-def share(u, choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, log, now):
+def share(
+    u: int, choice: Integers, uses: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers, owner: Integers,
+    above: Integers, parent: Integers, stack: Integers, mark: Integers, touched: Integers, log: Integers, now: Integers,
+) -> bool:  # fmt: skip
     """Pay for unused class u and let every used class use it that is better off; undo if that does not pay for u."""
     before = now[TOTAL]
     now[LOGGED] = 0
@@ -200,7 +239,10 @@ def share(u, choice, uses, first, cost, begin, child, owner, above, parent, stac
     return False
 
 
-def share_all(choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, log, now, limit):
+def share_all(
+    choice: Integers, uses: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers, owner: Integers,
+    above: Integers, parent: Integers, stack: Integers, mark: Integers, touched: Integers, log: Integers, now: Integers, limit: int,
+) -> bool:  # fmt: skip
     """`share` for every unused class that two used classes could use; whether anything was saved."""
     better = False
     for u in range(len(choice)):
@@ -216,7 +258,11 @@ def share_all(choice, uses, first, cost, begin, child, owner, above, parent, sta
     return better
 
 
-def settle(choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, queue, queued, log, now, limit):
+def settle(
+    choice: Integers, uses: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers, owner: Integers,
+    above: Integers, parent: Integers, stack: Integers, mark: Integers, touched: Integers, queue: Integers, queued: Integers,
+    log: Integers, now: Integers, limit: int,
+) -> None:  # fmt: skip
     """Improve used classes around the touched ones until none improves."""
     head = 0
     tail = 0
@@ -242,7 +288,11 @@ def settle(choice, uses, first, cost, begin, child, owner, above, parent, stack,
         queued[queue[k]] = 0
 
 
-def perturb(choice, uses, first, cost, begin, child, owner, above, parent, stack, mark, touched, queue, queued, log, now, kicks, limit):
+def perturb(
+    choice: Integers, uses: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers, owner: Integers,
+    above: Integers, parent: Integers, stack: Integers, mark: Integers, touched: Integers, queue: Integers, queued: Integers,
+    log: Integers, now: Integers, kicks: int, limit: int,
+) -> None:  # fmt: skip
     """Random switches, each followed by `settle`; kept when the total did not grow."""
     classes = len(choice)
     open_classes = 0
@@ -276,8 +326,10 @@ def perturb(choice, uses, first, cost, begin, child, owner, above, parent, stack
 
 
 def search(
-    choice, uses, value, first, cost, begin, child, owner, above, parent, stack, mark, touched, queue, queued, log, now, kicks, limit
-):
+    choice: Integers, uses: Integers, value: Integers, first: Integers, cost: Integers, begin: Integers, child: Integers,
+    owner: Integers, above: Integers, parent: Integers, stack: Integers, mark: Integers, touched: Integers, queue: Integers,
+    queued: Integers, log: Integers, now: Integers, kicks: int, limit: int,
+) -> None:  # fmt: skip
     """Descend, share, and perturb in turn until the steps or the kicks are spent."""
     better = True
     while better and now[STEPS] < limit:

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ricci.cost import Price, Sizes
+from ricci.dsl import build
 from ricci.dsl.reference import evaluate
+from ricci.dsl.types import Kind, Type
 from ricci.egraph.extract import Effort, extract
 from ricci.egraph.planners import propose
 from ricci.egraph.pricing import NodePrice
@@ -66,6 +69,27 @@ def test_the_source_comes_back(s):
     (term,) = Reader(space, found.choice, loader.templates).read(refs, [s.term])
     (value,) = evaluate([term], s.values, s.dims)
     np.testing.assert_allclose(value, s.expected, atol=100 * s.tolerance + 1e-9, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_plain_and_compiled_loops_find_the_same(monkeypatch):
+    """The loops of `search.py` on lists and, compiled, on arrays: the same choice, cost and steps for the same bounds."""
+    effort = Effort(steps=40_000, kicks=24, compiled_steps=40_000, compiled_kicks=24)
+    rows = [[build.symbol(f"{name}{k}", Type(Kind.REAL)) for k in range(4)] for name in "abc"]
+    roots = [build.add(*[build.mul(x, y, build.add(x, z)) for x, y, z in permutations(row, 3)]) for row in zip(*rows, strict=True)]
+    space = new_space()
+    loader = Loader(space)
+    refs = loader.load([*roots, build.mul(*roots[:2]), build.add(*roots)])
+    propose(loader, Price("ops"), Sizes({}, 16), {}, {}, rounds=2, limit=200, nodes=2_000)
+    for seed in range(6):
+        price = RandomPrice(space, seed, "ops")
+        found = []
+        for first in (10**9, 0):
+            monkeypatch.setattr("ricci.egraph.extract.COMPILED_FROM", first)
+            found.append(extract(space, refs, price, {}, effort))
+        assert found[0] == found[1]
+        assert found[0].cost <= min(found[0].seeds.values())
+        assert found[0].nodes > 200
 
 
 if __name__ == "__main__":
