@@ -74,7 +74,7 @@ def test_the_source_comes_back(s):
 @pytest.mark.slow
 def test_plain_and_compiled_loops_find_the_same(monkeypatch):
     """The loops of `search.py` on lists and, compiled, on arrays: the same choice, cost and steps for the same bounds."""
-    effort = Effort(steps=40_000, kicks=24, compiled_steps=40_000, compiled_kicks=24)
+    effort = Effort(steps=1_000_000, kicks=64, compiled_steps=1_000_000, compiled_kicks=64)
     rows = [[build.symbol(f"{name}{k}", Type(Kind.REAL)) for k in range(4)] for name in "abc"]
     roots = [build.add(*[build.mul(x, y, build.add(x, z)) for x, y, z in permutations(row, 3)]) for row in zip(*rows, strict=True)]
     space = new_space()
