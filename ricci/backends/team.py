@@ -6,11 +6,14 @@ pieces of a loop depends on the sizes only, so that sums of pieces have the same
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import cgutils, types
+from numpy.typing import NDArray
 
 from ricci.backends.vectors import arrive, seen, typed_intrinsic
 
@@ -18,6 +21,14 @@ MOST_PIECES = 64
 PIECE_POINTS = 2048  # a piece below this many points is not worth a thread or a partial sum
 SPINS = 4000  # looks at the gate before the processor is offered to others
 STOP = 1  # gate[STOP] is set to leave all loops
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def compiled(function: F) -> F:
+    """numba's `njit` for functions that only generated code calls, as a decorator that type checkers accept."""
+    called: F = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)(function)
+    return called
 
 
 @typed_intrinsic
@@ -52,8 +63,8 @@ def invoke(typing: Any, address: Any, result: Any, *arguments: Any) -> Any:
     return result(types.int64, result, given), emit
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
-def meet(gate: Any, gone: int, threads: int) -> int:
+@compiled
+def meet(gate: NDArray[np.int64], gone: int, threads: int) -> int:
     """Wait until all threads are here; `gone` counts arrivals of earlier meetings. Returns the new count."""
     if threads == 1:
         return gone
@@ -70,19 +81,19 @@ def meet(gate: Any, gone: int, threads: int) -> int:
     return gone
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+@compiled
 def pieces(extent: int, points: int) -> int:
     """How many pieces a loop over `extent` turns of `points` points in all is cut into."""
     return max(1, min(min(MOST_PIECES, extent), points // PIECE_POINTS))
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+@compiled
 def edge(extent: int, count: int, k: int) -> int:
     """Where piece k of `count` begins."""
     return extent * k // count
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+@compiled
 def around(e: int, n: int) -> int:
     """e modulo n; a division only when e is outside 0..n-1."""
     if 0 <= e < n:
@@ -90,7 +101,7 @@ def around(e: int, n: int) -> int:
     return e % n if n > 0 else 0
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
+@compiled
 def mirrored(e: int, n: int) -> int:
     """The fold of period 2n: 0..n-1, n-1..0."""
     if n <= 0:
