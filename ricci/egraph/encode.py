@@ -9,7 +9,7 @@ space, whatever the engine made of them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -34,7 +34,8 @@ WEIGHT = 60  # nodes and arguments in one loading rule
 PIECE = 16  # members in one call of the engine's multiset constructor
 
 T = TypeVar("T")
-Map = tuple[Pull, tuple[tuple[str, Size], ...]]  # an index map and the axes of what it reads
+Axis = tuple[str, Size]
+Map = tuple[Pull, tuple[Axis, ...]]  # an index map and the axes of what it reads
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,9 @@ class Encoding:
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
-        self.bits: dict[tuple[str, Size], int] = {}
+        self.bits: dict[Axis, int] = {}
         self.pulls: dict[Map, int] = {}
-        self.leaves: list[Any] = [None]  # number 0 is the number one
+        self.leaves: list[Term | None] = [None]  # number 0 is the number one
         self.names: dict[str, None] = {}
         self.chunks: list[list[str]] = [[]]
         self.start = 0
@@ -259,8 +260,8 @@ class Encoding:
     def _leaf(self, term: Term) -> str:
         return f"(Sym {self._number(term)})"
 
-    def _number(self, key: Any) -> int:
-        self.leaves.append(key)
+    def _number(self, term: Term) -> int:
+        self.leaves.append(term)
         return len(self.leaves) - 1
 
     def _pull(self, pull: Pull, source: Term) -> int:
@@ -269,7 +270,7 @@ class Encoding:
     def _contract(self, term: Term) -> str:
         """A contraction with concrete names for its bound labels: an own axis name of a factor where that is free."""
         attrs = contracts.contraction_of(term)
-        names: dict[Any, str] = {axis: axis for axis in term.axes}
+        names: dict[contracts.Label, str] = {axis: axis for axis in term.axes}
         taken = set(term.axes)
         ranked = sorted(zip(term.args, attrs.accesses, strict=True), key=lambda item: item[0].op in ("symbol", "reindex"))
         for _, access in ranked:
@@ -308,7 +309,7 @@ class Encoding:
         before = space.size()
         frozen = session.engine.freeze().functions
         engine = session.engine
-        refs: dict[Any, int] = {}
+        refs: dict[Hashable, int] = {}
         terms = {i: term for term, i in self.number.items()}
         for row in frozen["Nd"].rows:
             term = terms[engine.value_to_i64(row.inputs[0])]
@@ -334,7 +335,7 @@ class Encoding:
         space.rebuild()
         return space.size() - before
 
-    def _take(self, enode: _Enode, refs: dict[Any, int], maps: Mapping[int, Pull], axes: Mapping[int, Any], stable: bool) -> None:
+    def _take(self, enode: _Enode, refs: dict[Hashable, int], maps: Mapping[int, Pull], axes: Mapping[int, Axis], stable: bool) -> None:
         space = self.loader.space
         ref = self._made(enode, [space.find(refs[c]) for c in enode.children], maps, axes)
         if ref is None:
@@ -351,25 +352,25 @@ class Encoding:
         axes = space.axes[space.find(a) >> 1] | space.axes[space.find(b) >> 1]
         space.union(space.expand(a, axes), space.expand(b, axes))
 
-    def _made(self, enode: _Enode, refs: list[int], maps: Mapping[int, Pull], axes: Mapping[int, Any]) -> int | None:
+    def _made(self, enode: _Enode, refs: list[int], maps: Mapping[int, Pull], axes: Mapping[int, Axis]) -> int | None:
         space, op = self.loader.space, enode.op
         if op == "Sym":
-            key = self.leaves[enode.payload]
-            return space.one if key is None else self.loader.known[key]
+            term = self.leaves[enode.number]
+            return space.one if term is None else self.loader.known[term]
         if op == "Sc":
-            return space.scale(tidy(enode.payload), refs[0])
+            return space.scale(tidy(enode.factor), refs[0])
         if op == "Lin":
             return space.sum([(1, r) for r in refs])
         if op == "Con":
-            return self._contraction(refs, enode.payload, axes)
+            return self._contraction(refs, enode.number, axes)
         if op == "Re":
-            return self.loader.reindex(refs[0], maps[enode.payload])
+            return self.loader.reindex(refs[0], maps[enode.number])
         if op == "Op":
-            return self._opaque(refs, enode.payload)
+            return self._opaque(refs, enode.number)
         name = op[2:]
         if op.startswith("f_"):
             return space.apply(name, refs)
-        bound = frozenset(axes[bit] for bit in _bits(enode.payload))
+        bound = frozenset(axes[bit] for bit in _bits(enode.number))
         own = space.axes[refs[0] >> 1]
         if not bound <= own:
             return None
@@ -378,6 +379,7 @@ class Encoding:
 
     def _opaque(self, refs: list[int], number: int) -> int:
         term = self.leaves[number]
+        assert term is not None
         space = self.loader.space
         known = self.loader.known[term]
         for node, sign in space.nodes[space.find(known) >> 1].items():
@@ -385,7 +387,7 @@ class Encoding:
                 return space.apply(term.op, refs, node.payload, space.axes[space.find(known) >> 1]) ^ sign
         return known
 
-    def _contraction(self, refs: list[int], mask: int, axes: Mapping[int, Any]) -> int:
+    def _contraction(self, refs: list[int], mask: int, axes: Mapping[int, Axis]) -> int:
         """Factors with concrete axes; the bound ones become labels."""
         space = self.loader.space
         bound = {axes[bit][0]: axes[bit][1] for bit in _bits(mask)}
@@ -395,16 +397,19 @@ class Encoding:
         factors = []
         for ref in refs:
             own = sorted(a for a, _ in space.axes[ref >> 1])
-            factors.append((ref, {str(a): label.get(a, str(a)) for a in own}))
+            factors.append((ref, {a: label.get(a, a) for a in own}))
         return contraction(self.loader, factors, {label[name]: size for name, size in bound.items()})
 
 
 @dataclass(frozen=True)
 class _Enode:
+    """A row of the engine: `number` is its integer argument, `factor` its rational one; children and output are the engine's values."""
+
     op: str
-    payload: Any
-    children: tuple[Any, ...]
-    output: Any
+    number: int
+    factor: Fraction
+    children: tuple[Hashable, ...]
+    output: Hashable
 
 
 def _enodes(frozen: Mapping[str, Any], engine: Any, names: Sequence[str]) -> list[_Enode]:
@@ -413,8 +418,8 @@ def _enodes(frozen: Mapping[str, Any], engine: Any, names: Sequence[str]) -> lis
     wanted = ["Sym", "Sc", "Lin", "Con", "Re", "Op", *(f"f_{n}" if n in SCALARS else f"r_{n}" for n in names)]
     for op in wanted:
         for row in frozen[op].rows if op in frozen else ():
-            payload: Any = None
-            children: list[Any] = []
+            number, factor = 0, Fraction(1)
+            children: list[Hashable] = []
             for value, sort in zip(row.inputs, frozen[op].input_sorts, strict=True):
                 if sort == "T":
                     children.append(value)
@@ -423,10 +428,10 @@ def _enodes(frozen: Mapping[str, Any], engine: Any, names: Sequence[str]) -> lis
                 elif sort == "VT":
                     children += engine.value_to_vec(value)
                 elif sort == "BigRat":
-                    payload = engine.value_to_bigrat(value)
+                    factor = engine.value_to_bigrat(value)
                 else:
-                    payload = engine.value_to_i64(value)
-            found.append(_Enode(op, payload, tuple(children), row.output))
+                    number = engine.value_to_i64(value)
+            found.append(_Enode(op, number, factor, tuple(children), row.output))
     return found
 
 

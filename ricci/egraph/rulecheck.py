@@ -11,7 +11,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ricci.cost import Price, Sizes
 from ricci.dsl import build
@@ -94,7 +96,7 @@ class _Instantiation:
             return self.variable(expression)
         head, *rest = expression
         args = [self.term(a) for a in rest]
-        name, _, axis = head.partition("[")
+        name, _, axis = str(head).partition("[")
         if name == "-" and len(args) == 1:
             return build.neg(args[0])
         if name in BINARY:
@@ -169,9 +171,7 @@ def _compare(rule: Rule, one: Instance, loader: Loader, seed: int) -> None:
                 raise UnsoundRule("E0901", f"rule `{rule.name}` changes a value: {show_term(one.left)} became {show_term(term)}")
 
 
-def _values(terms: list[Term], given: Mapping[Term, Range], seed: int) -> dict[str, Any]:
-    import numpy as np
-
+def _values(terms: list[Term], given: Mapping[Term, Range], seed: int) -> dict[str, NDArray[np.float64]]:
     generator = np.random.default_rng(seed)
     values = {}
     for s in sorted(symbols(terms), key=name_of):
@@ -184,9 +184,7 @@ def _values(terms: list[Term], given: Mapping[Term, Range], seed: int) -> dict[s
     return values
 
 
-def _agree(a: Any, b: Any) -> bool:
-    import numpy as np
-
+def _agree(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     if a.shape != b.shape:
         return False
     both = np.isfinite(a) & np.isfinite(b)

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from ricci.dsl.ops.functions import SCALARS
 from ricci.errors import UnsoundRule
@@ -21,7 +20,7 @@ FOLDER = Path(__file__).parent / "rules"
 PHASES = ("structure", "exponential", "rational", "trigonometric", "reduction")
 PART = " / "  # between the name of a rule and the number of a further part of its text
 VARYING = "uvw"  # first letters of variables that have the axes of reductions
-Expression = Any  # a name, or a tuple of head and arguments
+Expression = str | tuple["Expression", ...]  # a name, or a tuple of head and arguments
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ricci import cost
 from ricci.dsl.ops import const
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
@@ -42,10 +45,8 @@ def tiny_sizes(roots: Sequence[Term], known: dict[str, int]) -> dict[str, int]:
     return out
 
 
-def random_value(type_: Type, sizes: dict[str, int], generator: Any) -> Any:
+def random_value(type_: Type, sizes: dict[str, int], generator: np.random.Generator) -> NDArray[Any]:
     """An array of the type, axes in canonical order: reals of both signs away from 0, ints 0..2, truth values."""
-    import numpy as np
-
     shape = tuple(size.evaluate(sizes) for size in type_.axes.values())
     if type_.kind == Kind.BOOL:
         return generator.random(shape) < 0.5
@@ -60,8 +61,6 @@ def random_value(type_: Type, sizes: dict[str, int], generator: Any) -> Any:
 
 def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int]) -> str | None:
     """What differs between two lists of terms, or None if they agree at all points (to rounding)."""
-    import numpy as np
-
     sizes = tiny_sizes(before, known)
     work = max(cost.cost(terms, "ops", sizes=sizes) for terms in (before, after))
     if work > LARGEST:
@@ -84,8 +83,6 @@ def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int
 
 def difference(a: Any, b: Any) -> float:
     """Largest difference relative to the largest element; where both are not finite they agree."""
-    import numpy as np
-
     if isinstance(a, tuple):
         return max((difference(x, y) for x, y in zip(a, b, strict=True)), default=0.0)
     a, b = np.asarray(a), np.asarray(b)
