@@ -29,6 +29,7 @@ OWN_NAMES = frozenset(
         "hyperbolic_tangent", "power", "sum_lanes", "product_lanes", "maximum_lanes", "minimum_lanes", "a", "c",
     )
 )  # fmt: skip
+SHORT_BODY = 32  # lines; a vector loop up to this long is written twice, so that only its last vector needs a mask
 IDENTITIES = {"sum": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
 
 
@@ -66,7 +67,7 @@ class KernelWriter:
     axes: dict[str, tuple[str, int]] = field(default_factory=dict)  # axis -> (variable, depth)
     locals: dict[Term, tuple[str, int]] = field(default_factory=dict)  # Lets and finished totals
     addresses: dict[tuple[str, tuple[Index, ...]], tuple[str, int]] = field(default_factory=dict)
-    vector: tuple[str, str] | None = None  # axis and remaining lanes of the open vector loop
+    vector: tuple[str, str] | None = None  # axis of the open vector loop, and how many lanes are left where that may be few
     accumulators: dict[Term, tuple[str, str | None]] = field(default_factory=dict)  # total -> scalar and vector accumulator
     flags: dict[Term, tuple[str, str]] = field(default_factory=dict)  # total -> whether a NaN was met, in scalars and in lanes
     written: frozenset[str] = frozenset()
@@ -128,28 +129,44 @@ class KernelWriter:
         if shared:
             lo = "begin" if loop.lo == self.kernel.start else f"max({lo}, begin)"
             hi = "end" if loop.hi == self.kernel.start + self.kernel.extent else f"min({hi}, end)"
-        vector = self.vector is None and in_vectors(loop, self.kernel, self.lanes)
-        step = f", {self.lanes}" if vector else ""
-        head = [f"for {variable} in range({lo}, {hi}{step}):"]
         self.axes[loop.axis] = (variable, len(self.frames))
-        self.frames.append(Frame(len(self.frames)))
-        outer = self.vector
-        if vector:
-            stop = hi if hi.isidentifier() or hi.isdigit() else self._named_bound(hi)
-            head = [f"for {variable} in range({lo}, {stop}, {self.lanes}):"]
-            self.vector = (loop.axis, f"{stop} - {variable}")
-        self._statements(loop.body)
-        self.vector = outer
-        inner = self.frames.pop()
+        if self.vector is None and in_vectors(loop, self.kernel, self.lanes):
+            self._vector_loop(loop, variable, lo, hi)
+        else:
+            body = self._loop_body(loop)
+            if body:
+                self.frames[-1].lines += [f"for {variable} in range({lo}, {hi}):", *body]
         del self.axes[loop.axis]
+
+    def _vector_loop(self, loop: Loop, variable: str, lo: str, hi: str) -> None:
+        """Whole vectors, then a masked one; a long body is written once, every vector under a mask."""
+        lanes = self.lanes
+        stop = self._bound("stop", hi)
+        self.vector = (loop.axis, "")
+        body = self._loop_body(loop)
+        self.vector = (loop.axis, f"{stop} - {variable}")
+        if 0 < len(body) <= SHORT_BODY:
+            whole = self._bound("whole", f"{stop} - {stop} % {lanes}" if lo == "0" else f"{stop} - ({stop} - {grouped(lo)}) % {lanes}")
+            self.frames[-1].lines += [f"for {variable} in range({lo}, {whole}, {lanes}):", *body]
+            lo = f"max({whole}, {lo})"
+        body = self._loop_body(loop)
+        self.vector = None
+        if body:
+            self.frames[-1].lines += [f"for {variable} in range({lo}, {stop}, {lanes}):", *body]
+
+    def _loop_body(self, loop: Loop) -> list[str]:
+        self.frames.append(Frame(len(self.frames)))
+        self._statements(loop.body)
+        inner = self.frames.pop()
         self.locals = {t: v for t, v in self.locals.items() if v[1] < len(self.frames)}
         self.addresses = {k: v for k, v in self.addresses.items() if v[1] < len(self.frames)}
-        if inner.lines:
-            self.frames[-1].lines += head + ["    " + line for line in inner.lines]
+        return ["    " + line for line in inner.lines]
 
-    def _named_bound(self, text: str) -> str:
-        name = self.names.fresh("stop")
-        self.frames[-2].lines.append(f"{name} = {text}")
+    def _bound(self, wish: str, text: str) -> str:
+        if text.isidentifier() or text.isdigit():
+            return text
+        name = self.names.fresh(wish)
+        self._line(f"{name} = {text}")
         return name
 
     def _once(self, loop: Loop) -> None:
@@ -206,7 +223,7 @@ class KernelWriter:
         else:
             assert wide is not None
             name = wide
-            if statement.total not in self.inner_totals:
+            if self.vector[1] and statement.total not in self.inner_totals:
                 value = f"keep{self.lanes}({value}, {self.vector[1]}, {self._identity(operation, kind)})"
         if operation in ("max", "min") and kind == Kind.REAL:
             if not value.isidentifier():
@@ -246,8 +263,10 @@ class KernelWriter:
         value = self.text.value(statement.value)
         arena = ARENAS[self.kernel.array(statement.array).kind]
         at = self._address(statement.array, statement.index)
-        if self.vector is not None:
+        if self.vector is not None and self.vector[1]:
             self._line(f"store_part{self.lanes}({arena}, {at}, {value}, {self.vector[1]})")
+        elif self.vector is not None:
+            self._line(f"store{self.lanes}({arena}, {at}, {value})")
         else:
             self._line(f"store1({arena}, {at}, {value})")
 

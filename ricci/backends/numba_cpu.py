@@ -31,6 +31,7 @@ from ricci.lowering.schedule.storage import Storage, allocate
 
 Array = np.ndarray[Any, Any]
 SERIAL_POINTS = 16384
+CACHE_LINE = 64  # bytes
 
 
 @remembered
@@ -78,7 +79,7 @@ from ricci.backends.team import around, edge, invoke, meet, mirrored, pieces
 from ricci.backends.vectors import (
     any_lane, choose, fma, keep{n}, larger, load1, load{n}, magnitude, maximum, maximum_lanes, minimum, minimum_lanes,
     power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, smaller, spread{n}, square_root, store1,
-    store_part{n}, sum_lanes, to_int, to_real,
+    store{n}, store_part{n}, sum_lanes, to_int, to_real,
 )
 
 infinity = math.inf
@@ -207,7 +208,7 @@ class Executable:
                 if leaves:
                     touched[id(step)] = [leaf.array for leaf in leaves.values() if hasattr(leaf, "array")]
             storage = allocate(self.plan, dict(key), touched)
-            arenas = {kind: np.zeros(storage.lengths.get(kind, 1), self.dtype(kind)) for kind in Kind}
+            arenas = {kind: aligned_zeros(storage.lengths.get(kind, 1), self.dtype(kind)) for kind in Kind}
             self._bound = {key: (storage, arenas)}
         return self._bound[key]
 
@@ -320,6 +321,14 @@ class Executable:
             if hasattr(item, "inspect_asm") and getattr(item, "__module__", "") == fresh.module.__name__:
                 out += [f"# {name}\n{text}" for text in item.inspect_asm().values()]
         return "\n".join(out)
+
+
+def aligned_zeros(length: int, dtype: Any) -> Array:
+    """A flat array of zeros that begins on a cache line: numpy starts large arrays 16 bytes behind one, and every vector would cross it."""
+    item = np.dtype(dtype).itemsize
+    raw = np.zeros(length + CACHE_LINE // item, dtype)
+    skip = -raw.ctypes.data % CACHE_LINE // item
+    return raw[skip : skip + length]
 
 
 def _argument_type(argument: Argument, types: Mapping[Kind, Any]) -> Any:

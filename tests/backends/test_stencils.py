@@ -3,8 +3,10 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from running import assert_close, everywhere, expected, laplacian, shifted, size, symbol, values_for
 
+from ricci.backends.numba_cpu import CACHE_LINE, aligned_zeros
 from ricci.dsl import build
 from ricci.dsl.index import Index
 from ricci.dsl.term import Function
@@ -106,3 +108,13 @@ def test_results_are_fresh():
     assert first["twice"].tolist() == [0, 2, 4, 6, 8]
     assert first["same"].tolist() == [0, 1, 2, 3, 4]
     assert first["twice"].flags.writeable
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.bool_, np.complex128])
+@pytest.mark.parametrize("length", [1, 7, 100_003])
+def test_arenas_begin_on_a_cache_line(dtype, length):
+    arena = aligned_zeros(length, dtype)
+    assert arena.shape == (length,)
+    assert not arena.any()
+    assert arena.ctypes.data % CACHE_LINE == 0
+    assert arena.flags.c_contiguous
