@@ -7,7 +7,7 @@ computation. SymPy symbols that are not declared real are complex numbers here t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -20,7 +20,7 @@ from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import Kind, Type
 from ricci.egraph.analyses import FACTS, Range
 from ricci.egraph.explain import FunctionReport
-from ricci.egraph.optimize import LEVELS, Optimization
+from ricci.egraph.optimize import LEVELS, Level, Optimization
 from ricci.egraph.pricing import NodePrice
 from ricci.egraph.rational import Rational, tidy
 from ricci.egraph.space import Node, Space
@@ -130,7 +130,7 @@ class _Border:
     names: dict[Term, Any] = field(default_factory=dict)
     floats: bool = False
 
-    def simplified(self, items: list[Any], rebuild: Callable[[list[Any]], Any], cost: str, level: Any) -> tuple[Any, FunctionReport]:
+    def simplified(self, items: list[Any], rebuild: Callable[[list[Any]], Any], cost: str, level: Level) -> tuple[Any, FunctionReport]:
         import sympy
 
         items = [sympy.sympify(e) for e in items]
@@ -296,19 +296,22 @@ class _Border:
         return -e if e.is_Number else sympy.Mul(-1, e, evaluate=False)
 
     def _left(self, sympy: Any, node: Node, args: list[Any]) -> Any:
-        op, payload = node.op, node.payload
+        op = node.op
         if op == "leaf":
-            key: Any = payload
-            return self.names[key] if isinstance(key, Term) else self._written(sympy, key[1])
+            key = node.payload
+            if isinstance(key, Term):
+                return self.names[key]
+            assert isinstance(key, tuple)
+            return self._written(sympy, key[1])
         if op == "scale":
-            number = self._written(sympy, payload)
+            number = self._written(sympy, node.factor)
             return args[0] * number if args[0].is_Number else sympy.Mul(number, args[0], evaluate=False)
         if op == "sum":
             return sympy.Add(*args, evaluate=False)
         if op == "product":
             return sympy.Mul(*args, evaluate=False)
         if op == "power":
-            return sympy.Pow(args[0], payload, evaluate=False)
+            return sympy.Pow(args[0], node.exponent, evaluate=False)
         if op == "recip":
             return sympy.Pow(args[0], -1, evaluate=False)
         if op == "sqrt":
@@ -319,13 +322,13 @@ class _Border:
             return args[0]
         return getattr(sympy, BACK[op])(*args, evaluate=False)
 
-    def _written(self, sympy: Any, q: Any) -> Any:
+    def _written(self, sympy: Any, q: Rational) -> Any:
         if isinstance(q, int):
             return sympy.Integer(q)
         return sympy.Float(float(q)) if self.floats else sympy.Rational(q.numerator, q.denominator)
 
 
-def _postorder(root: Any, known: Any = ()) -> list[Any]:
+def _postorder(root: Any, known: Container[Any] = ()) -> list[Any]:
     """Distinct subexpressions, arguments first, without recursion; those in `known` are not opened."""
     order: list[Any] = []
     seen = set()
