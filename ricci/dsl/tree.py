@@ -20,7 +20,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ricci.errors import Source
@@ -523,6 +523,40 @@ def walk(node: Node) -> Iterator[Node]:
         node = stack.pop()
         yield node
         stack.extend(reversed(list(children(node))))
+
+
+def renamed(node: Expr, old: Dotted, new: Dotted) -> Expr:
+    """The same text with another name: `u.x` for `u` makes `dn(u)` into `dn(u.x)`. Names of members and keywords are no values and stay."""
+    made = _renamed(node, old, new)
+    assert isinstance(made, Expr)
+    return made
+
+
+def _renamed(node: Node, old: Dotted, new: Dotted) -> Node:
+    if _spells(node, old.names):
+        made: Expr = replace(new.names[0], span=node.span)
+        for name in new.names[1:]:
+            made = Attr(made, name, span=node.span)
+        return made
+    changes: dict[str, Any] = {}
+    for part in _parts(node):
+        value = getattr(node, part)
+        if part == "name":
+            continue
+        if isinstance(value, Node):
+            changes[part] = _renamed(value, old, new)
+        elif isinstance(value, tuple):
+            changes[part] = tuple(_renamed(v, old, new) if isinstance(v, Node) else v for v in value)
+    return replace(node, **changes)
+
+
+def _spells(node: Node, names: tuple[Name, ...]) -> bool:
+    """Whether a node is this dotted name."""
+    for name in reversed(names[1:]):
+        if not isinstance(node, Attr) or node.name.id != name.id:
+            return False
+        node = node.base
+    return isinstance(node, Name) and node.id == names[0].id
 
 
 @contextmanager

@@ -294,13 +294,18 @@ def _along_a_surface(value: Value, node: tree.Node, context: Context) -> Value:
     return Value(data, over(value.unit, unit), value.order, value.labels)  # type: ignore[arg-type]
 
 
-def outward(context: Context) -> Value:
-    """`n`: the outward normal as a vector."""
-    side = context.side
+def outward(node: tree.Node, context: Context) -> Value:
+    """`n`: the outward normal as a vector; on a curved side its components are symbols."""
+    side, model = context.side, context.checker.model
     assert side is not None
-    domain = next(d for d in context.checker.model.domains.values() if any(c.name == side.coordinate for c in d.coordinates))
-    sign = 1 if side.end == "hi" else -1
-    data = tuple(build.const(sign if c.name == side.coordinate else 0, Kind.REAL) for c in domain.coordinates)
+    if not side.coordinate:
+        context.lacking("the normal of a curved side", node.span)
+        domain = next(model.domains[d] for d, holes in context.checker.holes.items() if side.end in holes)
+        data: Data = tuple(context.checker.placeholder(f"n.{c.name}", Kind.REAL, {}) for c in domain.coordinates)
+    else:
+        domain = next(d for d in model.domains.values() if any(c.name == side.coordinate for c in d.coordinates))
+        sign = 1 if side.end == "hi" else -1
+        data = tuple(build.const(sign if c.name == side.coordinate else 0, Kind.REAL) for c in domain.coordinates)
     return Value(data, NUMBER, None, tuple(c.name for c in domain.coordinates))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ricci.dsl import build, tree
@@ -13,11 +13,9 @@ from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone, refuse_missing
 from ricci.dsl.check.equations import present, real, short_name, two_sides
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
-from ricci.dsl.check.scope import Declaration, Scope
 from ricci.dsl.check.values import Loaded, Value, leaves, paths, shape
-from ricci.dsl.model import Condition, Event, Field, Initial
+from ricci.dsl.model import Condition, Event, Initial
 from ricci.dsl.spelling import nearest
-from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
 from ricci.dsl.units import over, raised
 
@@ -85,18 +83,22 @@ def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer) -> li
     if count not in (1, len(fields)):
         raise error(
             "E0302" if count > len(fields) else "E0301",
-            f"{len(fields)} fields and {count} equations",
+            f"{len(fields)} field{'s' if len(fields) > 1 else ''} and {count} equations",
             statement.equations[-1],
             label="one for each field, or one for all of them",
         )
     out = []
     for k, (value, dotted) in enumerate(zip(fields, statement.fields, strict=True)):
         equality = statement.equations[k if count > 1 else 0]
+        if count == 1 and k > 0:  # written for the first field
+            equality = replace(
+                equality,
+                left=tree.renamed(equality.left, statement.fields[0], dotted),
+                right=tree.renamed(equality.right, statement.fields[0], dotted),
+            )
         for side, named in sides:
             _side_exists(side, named, dotted, value, declarer)
             context = replace(declarer.context(statement), side=side)
-            if count == 1 and k > 0:
-                context = replace(context, scope=_renamed(statement.fields[0], dotted, declarer))
             out += _read_condition(statement, equality, dotted, value, side, named, rank, context)
     return out
 
@@ -111,15 +113,6 @@ def _side_exists(side: Side, named: tree.Node, dotted: tree.Dotted, value: Value
         raise error("E0105", f"`{side.coordinate}` is periodic and has no sides", named, label=f"no condition belongs here{where}")
     if side.coordinate not in value.axes:
         raise error("E0105", f"`{dotted.text}` does not vary along `{side.coordinate}`", named, label="no condition belongs here")
-
-
-def _renamed(first: tree.Dotted, other: tree.Dotted, declarer: Declarer) -> Scope:
-    """The first field's name stands for the other field."""
-    scope = Scope(declarer.scope)
-    found = declarer.scope.find(other.names[0].id)
-    assert found is not None
-    scope.declarations[first.names[0].id] = Declaration(first.names[0].id, "field", found.span, found.resolve, found.report)
-    return scope
 
 
 def _read_condition(
@@ -146,12 +139,13 @@ def _read_condition(
     own = [name for name, f in fields.items() if f.symbol in leaves(value.data)]
     text = " ".join(statement.span.text.split())
     out: list[Placed] = []
-    for path, residual in pairs:
+    says_something = [present(residual, fields) for _, residual in pairs]
+    for (path, residual), found in zip(pairs, says_something, strict=True):
         if any(p.condition.residual is residual for p in out):  # the other half of a symmetric tensor
             continue
-        target = _target(path, residual, own, fields, dotted, equality)
-        if target not in present(residual, fields):
-            raise error("E0105", f"this condition says nothing about `{dotted.text}`", equality, label=f"`{target}` does not occur in it")
+        if residual is build.zero(residual.type) and any(says_something):  # 0 = 0: u - dot(u, n)*n along n
+            continue
+        target = _target(path, found, own, side, statement, dotted, equality)
         condition = Condition(target, side.coordinate, side.end, residual, text, rank, statement.span)
         out.append(Placed(condition, named))
         checker.spans.setdefault(residual, set()).add(statement.span)
@@ -161,20 +155,37 @@ def _read_condition(
 
 
 def _target(
-    path: tuple[str, ...], residual: Term, own: Sequence[str], fields: Mapping[str, Field], dotted: tree.Dotted, equality: tree.Equality
+    path: tuple[str, ...],
+    found: set[str],
+    own: Sequence[str],
+    side: Side,
+    statement: tree.Boundary,
+    dotted: tree.Dotted,
+    equality: tree.Equality,
 ) -> str:
-    """Which component a condition is about; a scalar condition of a vector must name one component only."""
+    """Which component a condition with the fields `found` is about; a scalar condition of a vector must name one component only."""
     full = ".".join((dotted.text, *path))
-    if full in own:
+    if full in own and full in found:
         return full
-    named = [n for n in own if n in present(residual, fields)]
-    if len(named) == 1:
-        return named[0]
+    named = [n for n in own if n in found]
     if not named:
         raise error("E0105", f"this condition says nothing about `{dotted.text}`", equality, label=f"`{dotted.text}` does not occur in it")
-    raise error(
-        "E0206", f"one condition for {len(named)} components of `{dotted.text}`", equality, label="write one for each, as in u = (0, 0)"
-    )
+    if len(named) > 1 and side.coordinate:
+        raise error(
+            "E0206",
+            f"one condition for {len(named)} components of `{dotted.text}`",
+            equality,
+            label=f"a condition is about one: {', '.join(named)}",
+            help=_for_one_component(statement, named[0]) if len(statement.fields) == 1 else "",
+        )
+    return named[0]
+
+
+def _for_one_component(statement: tree.Boundary, component: str) -> str:
+    """The statement as one about this component."""
+    sides = ", ".join(s.text for s in statement.sides)
+    left, right = (" ".join(side.span.text.split()) for side in (statement.equations[0].left, statement.equations[0].right))
+    return f"boundary {component} on {sides}: {left} = {right}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -93,10 +93,10 @@ def _name(node: tree.Name, context: Context) -> Any:
             axis_ = lookup_axis(context, node.id)
             if axis_ is not None:
                 return axis_
-        if node.id == "n" and context.side is not None and context.side.coordinate:
+        if node.id == "n" and context.side is not None:
             from ricci.dsl.check.calculus import outward
 
-            return outward(context)
+            return outward(node, context)
         raise _unknown_name(node, context)
     entity = declaration.resolve()
     return taken(entity, context) if isinstance(entity, Value) else entity

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ricci.dsl import tree
 from ricci.dsl.check.conditions import Placed
 from ricci.dsl.check.context import Checker
 from ricci.dsl.check.equations import short_name
-from ricci.dsl.model import Call, Equation, Field, Initial
+from ricci.dsl.model import Call, Domain, Equation, Field, Initial
 from ricci.dsl.ops import linear
 from ricci.dsl.term import Term, walk
+from ricci.errors import Diagnostic
 
 TIME = "t"
 LARGEST_GROUP = 10  # fields of one first-order system that are counted together
@@ -35,7 +37,7 @@ def space_orders(residual: Term, symbol: Term) -> dict[str, int]:
 
 
 def check_conditions(placed: Sequence[Placed], checker: Checker) -> None:
-    """E0301, E0302, E0105 for boundary conditions, by field and coordinate."""
+    """E0301, E0302, E0105 for boundary conditions, by component and coordinate."""
     model = checker.model
     own = {e.determines: e for e in model.equations}
     for domain in model.domains.values():
@@ -44,70 +46,92 @@ def check_conditions(placed: Sequence[Placed], checker: Checker) -> None:
                 continue
             fields = [f for n, f in model.fields.items() if f.domain == domain.name and n in own]
             orders = {f.name: space_orders(own[f.name].residual, f.symbol).get(c.name, 0) for f in fields}
-            for f in fields:
-                given = [p for p in placed if p.condition.field == f.name and p.condition.coordinate == c.name]
-                if orders[f.name]:
-                    _count(f, own[f.name], c.name, orders[f.name], given, checker)
+            counted = [Count(f, own[f.name], c.name, orders[f.name], _given(f, c.name, placed)) for f in fields if orders[f.name]]
+            _report(counted, domain, checker)
             _count_group([f for f in fields if not orders[f.name]], own, c.name, placed, checker)
     _check_surfaces(placed, own, checker)
 
 
-def _count(f: Field, equation: Equation, coordinate: str, order: int, given: Sequence[Placed], checker: Checker) -> None:
+def _given(f: Field, coordinate: str, placed: Sequence[Placed]) -> tuple[Placed, ...]:
+    return tuple(p for p in placed if p.condition.field == f.name and p.condition.coordinate == coordinate)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Conditions of one component along one coordinate, against the order of its equation there."""
+
+    field: Field
+    equation: Equation
+    coordinate: str
+    order: int
+    given: tuple[Placed, ...]
+
+
+def _report(counted: Sequence[Count], domain: Domain, checker: Checker) -> None:
+    """What is wrong with the numbers; of a vector once where all its components lack or have the same."""
+    owners: dict[str, list[Count]] = {}
+    for count in counted:
+        owners.setdefault(count.field.of or count.field.name, []).append(count)
+    for owner, components in owners.items():
+        found = [_verdict(count, owner, _zero(count.field, domain)) for count in components]
+        if len(set(found)) > 1:
+            found = [_verdict(count, count.field.name, "0") for count in components]
+        checker.diagnostics.errors += [verdict for verdict in dict.fromkeys(found) if verdict is not None]
+
+
+def _verdict(count: Count, name: str, zero: str) -> Diagnostic | None:
     """Even order: half of it on each side. Odd order: all of them, at least half on each side."""
-    name = short_name(f.name, checker.model.fields)
+    coordinate, order, given = count.coordinate, count.order, count.given
     at_side = {end: [p for p in given if p.condition.side == end] for end in ("lo", "hi")}
     least, most = order // 2, order - order // 2
     for end, found in at_side.items():
         if len(found) > most:
-            where = _line(found[0])
-            checker.diagnostics.add(
+            return Diagnostic(
                 "E0302",
                 f"`{name}` has {len(found)} conditions on {coordinate}.{end}, it takes {most}",
                 found[-1].side.span,
-                label=f"the first is in line {where}; `{_reason(f, equation, coordinate)}` is of order {order} in {coordinate}",
+                f"the first is in line {_line(found[0])}; `{_reason(count.equation)}` is of order {order} in {coordinate}",
             )
-            return
     lacking = [end for end, found in at_side.items() if len(found) < least]
     if len(given) > order:
-        checker.diagnostics.add(
+        return Diagnostic(
             "E0302",
             f"`{name}` has {len(given)} conditions along `{coordinate}`, it takes {order}",
             given[-1].side.span,
-            label=f"its equation (line {_equation_line(equation)}) is of order {order} in {coordinate}",
+            f"its equation (line {_equation_line(count.equation)}) is of order {order} in {coordinate}",
         )
-    elif len(given) < order and (lacking or order % 2):
+    if len(given) < order and (lacking or order % 2):
         end = lacking[0] if lacking else ("lo" if len(at_side["lo"]) <= len(at_side["hi"]) else "hi")
-        _too_few(f, name, equation, coordinate, order, given, end, len(at_side[end]), checker)
+        return _too_few(count, name, zero, end, len(at_side[end]))
+    return None
 
 
-def _too_few(
-    f: Field, name: str, equation: Equation, coordinate: str, order: int, given: Sequence[Placed], end: str, there: int, checker: Checker
-) -> None:
-    count = len(given)
-    verb = "is" if count == 1 else "are"
-    why = f"`{_reason(f, equation, coordinate)}` (line {_equation_line(equation)}) is {_ordinal(order)} order in {coordinate}"
-    span = given[0].side.span if given else f.span
-    label = f"the only one; {why}" if count == 1 else why
-    form = f"{name} = {_zero(f)}" if order == 1 else f"dn({name}) = {_zero(f)}" if there == 0 else f"lap({name}) = {_zero(f)}"
-    checker.diagnostics.add(
+def _too_few(count: Count, name: str, zero: str, end: str, there: int) -> Diagnostic:
+    given, order, coordinate = count.given, count.order, count.coordinate
+    verb = "is" if len(given) == 1 else "are"
+    why = f"`{_reason(count.equation)}` (line {_equation_line(count.equation)}) is {_ordinal(order)} order in {coordinate}"
+    form = f"{name} = {zero}" if order == 1 else f"dn({name}) = {zero}" if there == 0 else f"lap({name}) = {zero}"
+    return Diagnostic(
         "E0301",
-        f"`{name}` needs {order} condition{'s' if order > 1 else ''} along `{coordinate}`, {count} {verb} given",
-        span,
-        label=label,
-        help=f"boundary {name} on {coordinate}.{end}: {form}",
+        f"`{name}` needs {order} condition{'s' if order > 1 else ''} along `{coordinate}`, {len(given)} {verb} given",
+        given[0].side.span if given else count.field.span,
+        f"the only one; {why}" if len(given) == 1 else why,
+        f"boundary {name} on {coordinate}.{end}: {form}",
     )
 
 
-def _zero(f: Field) -> str:
-    if not f.of:
-        return "0"
-    count = len(list(f.order))
-    return "(" + ", ".join("0" for _ in range(max(count, 2))) + ")"
+def _zero(f: Field, domain: Domain | None) -> str:
+    """Nothing, for a field of this rank."""
+    zero = "0"
+    for _ in range(f.name[len(f.of) :].count(".") if f.of and domain is not None else 0):
+        assert domain is not None
+        zero = "(" + ", ".join([zero] * len(domain.coordinates)) + ")"
+    return zero
 
 
-def _reason(f: Field, equation: Equation, coordinate: str) -> str:
-    """The text of the equation's highest derivative, or the equation itself where it has no name of its own."""
-    return equation.name if not equation.name.startswith("line ") else _short(equation.text)
+def _reason(equation: Equation) -> str:
+    """The name of the equation, or its text where it has no name of its own."""
+    return equation.name.partition(".")[0] if not equation.name.startswith("line ") else _short(equation.text)
 
 
 def _short(text: str) -> str:
@@ -133,43 +157,51 @@ def _equation_line(equation: Equation) -> int | str:
 def _count_group(fields: Sequence[Field], own: Mapping[str, Equation], coordinate: str, placed: Sequence[Placed], checker: Checker) -> None:
     """Fields whose own equation has no derivative of them along the coordinate: a system like dt(p) = -dx(v), dt(v) = -dx(p).
 
-    Together they take as many conditions as the largest sum of orders over one derivative of each in a different equation
+    Together they take as many conditions as the largest sum of orders over one occurrence of each in a different equation
     (C. G. J. Jacobi's bound of the order of a system); a multiplier (a pressure) may have conditions of its own.
     """
-    given = [p for p in placed if p.condition.coordinate == coordinate and any(p.condition.field == f.name for f in fields)]
     moving = [f for f in fields if own[f.name].time_order]
-    matrix = [[space_orders(own[e.name].residual, f.symbol).get(coordinate) for f in moving] for e in moving]
-    total = _largest(matrix) if len(moving) <= LARGEST_GROUP else None
-    if total:
-        mine = [p for p in given if any(p.condition.field == f.name for f in moving)]
-        involved = [f for i, f in enumerate(moving) if any(row[i] for row in matrix)]
-        names = ", ".join(f"`{short_name(f.name, checker.model.fields)}`" for f in involved)
-        if len(mine) < total:
-            one = involved[0]
-            end = "lo" if not any(p.condition.side == "lo" for p in mine) else "hi"
-            checker.diagnostics.add(
-                "E0301",
-                f"{names} need {total} conditions along `{coordinate}` together, {len(mine)} {'is' if len(mine) == 1 else 'are'} given",
-                mine[0].side.span if mine else one.span,
-                label=f"a system of order {total} in {coordinate}",
-                help=f"boundary {one.name} on {coordinate}.{end}: {one.name} = 0",
-            )
-        elif len(mine) > total:
-            checker.diagnostics.add(
-                "E0302", f"{names} take {total} conditions along `{coordinate}` together, {len(mine)} are given", mine[-1].side.span
-            )
-        return
-    for p in given:
-        f = checker.model.fields[p.condition.field]
-        if own[f.name].time_order == 0 and _occurs_elsewhere(f, own, coordinate):
+    matrix = [[_order(own[e.name].residual, f.symbol, coordinate) for f in moving] for e in moving]
+    total = _largest(matrix) if len(moving) <= LARGEST_GROUP else 0
+    involved = [f for i, f in enumerate(moving) if total and any(row[i] for row in matrix)]
+    mine = [p for f in involved for p in _given(f, coordinate, placed)]
+    for f in fields:
+        if f in involved or (own[f.name].time_order == 0 and _occurs_elsewhere(f, own, coordinate)):
             continue
-        checker.diagnostics.add(
-            "E0105",
-            f"`{short_name(f.name, checker.model.fields)}` takes no condition along `{coordinate}`",
-            p.side.span,
-            label=f"no derivative along {coordinate} determines it",
-        )
+        for p in _given(f, coordinate, placed):
+            checker.diagnostics.add(
+                "E0105",
+                f"`{f.name}` takes no condition along `{coordinate}`",
+                p.side.span,
+                label=f"no derivative along {coordinate} determines it",
+            )
+            return
+    if len(mine) != total:
+        _wrong_total(involved, total, mine, coordinate, checker)
+
+
+def _wrong_total(involved: Sequence[Field], total: int, mine: Sequence[Placed], coordinate: str, checker: Checker) -> None:
+    names = ", ".join(dict.fromkeys(f"`{short_name(f.name, checker.model.fields)}`" for f in involved))
+    if len(mine) > total:
+        message = f"{names} take {total} conditions along `{coordinate}` together, {len(mine)} are given"
+        checker.diagnostics.add("E0302", message, mine[-1].side.span)
         return
+    one = involved[0]
+    end = "lo" if not any(p.condition.side == "lo" for p in mine) else "hi"
+    checker.diagnostics.add(
+        "E0301",
+        f"{names} need {total} conditions along `{coordinate}` together, {len(mine)} {'is' if len(mine) == 1 else 'are'} given",
+        mine[0].side.span if mine else one.span,
+        label=f"a system of order {total} in {coordinate}",
+        help=f"boundary {one.name} on {coordinate}.{end}: {one.name} = 0",
+    )
+
+
+def _order(residual: Term, symbol: Term, coordinate: str) -> int | None:
+    """Highest derivative of a field along a coordinate; None where the field does not occur."""
+    if all(t is not symbol for t in walk([residual])):
+        return None
+    return space_orders(residual, symbol).get(coordinate, 0)
 
 
 def _occurs_elsewhere(f: Field, own: Mapping[str, Equation], coordinate: str) -> bool:
@@ -191,23 +223,29 @@ def _largest(matrix: Sequence[Sequence[int | None]]) -> int:
 
 
 def _check_surfaces(placed: Sequence[Placed], own: Mapping[str, Equation], checker: Checker) -> None:
-    """Every named surface needs a condition of every field that has a second derivative."""
+    """Every named surface needs a condition for every component that has a second derivative; there they are counted together."""
+    fields = checker.model.fields
     for domain, holes in checker.holes.items():
-        for f in checker.model.fields.values():
-            if f.domain != domain or f.name not in own:
-                continue
-            orders = space_orders(own[f.name].residual, f.symbol)
-            if max(orders.values(), default=0) < 2:
-                continue
+        needed: dict[str, list[Field]] = {}
+        for f in fields.values():
+            if f.domain == domain and f.name in own and max(space_orders(own[f.name].residual, f.symbol).values(), default=0) >= 2:
+                needed.setdefault(short_name(f.name, fields), []).append(f)
+        for name, components in needed.items():
             for hole in holes:
-                if not any(p.condition.field == f.name and p.condition.side == hole for p in placed):
-                    checker.diagnostics.add(
-                        "E0301",
-                        f"`{f.name}` needs a condition on `{hole}`",
-                        f.span,
-                        label=f"its equation (line {_equation_line(own[f.name])}) is of second order",
-                        help=f"boundary {f.name} on {hole}: dn({f.name}) = 0",
-                    )
+                given = [p for p in placed if p.condition.side == hole and p.condition.field in {f.name for f in components}]
+                if len(given) < len(components):
+                    _lacks_on_surface(name, components, hole, own, checker)
+
+
+def _lacks_on_surface(name: str, components: Sequence[Field], hole: str, own: Mapping[str, Equation], checker: Checker) -> None:
+    first, count = components[0], len(components)
+    checker.diagnostics.add(
+        "E0301",
+        f"`{name}` needs {'a condition' if count == 1 else f'{count} conditions'} on `{hole}`",
+        first.span,
+        label=f"its equation (line {_equation_line(own[first.name])}) is of second order",
+        help=f"boundary {name} on {hole}: dn({name}) = {_zero(first, checker.model.domains[first.domain or ''])}",
+    )
 
 
 def check_conservative(space: Call, checker: Checker) -> None:
@@ -267,5 +305,5 @@ def check_initials(given: Sequence[tuple[Initial, tree.Node]], checker: Checker)
                 f"`{written}` has no initial value",
                 f.span,
                 label=f"{highest} stands in line {_equation_line(equation)}",
-                help=f"initial {written} = {_zero(f)}",
+                help=f"initial {written} = {_zero(f, model.domains.get(f.domain or ''))}",
             )

@@ -51,9 +51,9 @@ class Assembly:
         lines = self.lowering.lines
         for c, line in lines.items():
             self.lowering.need(c, 1 if line.periodic else 2)
+        sides = self._sides()
         for component in self.system.components:
-            sides = self._sides(component)
-            unknown = make_unknown(component.name, component.symbol, component.name, lines, sides)
+            unknown = make_unknown(component.name, component.symbol, component.name, lines, sides[component.name])
             self.lowering.unknowns[component.symbol] = unknown
             for c, own in unknown.own.items():
                 self.lowering.need(c, sum(own.skip) + 1)
@@ -63,13 +63,17 @@ class Assembly:
             if any(c in lines for c in param.symbol.axes):
                 self.lowering.unknowns[param.symbol] = make_given(param.symbol, lines)
 
-    def _sides(self, component: Component) -> dict[tuple[str, str], SideConditions]:
-        """Conditions of a component: those of its field, as often differentiated in time as the component is."""
-        own = [self._resolved(c) for c in self.model.conditions if c.field == component.field.name]
-        sides = solve_conditions(component.field.symbol, own)
-        for _ in range(component.order):
-            sides = {key: self._moving(s) for key, s in sides.items()}
-        return sides
+    def _sides(self) -> dict[str, dict[tuple[str, str], SideConditions]]:
+        """By component: the conditions of its field, as often differentiated in time as the component is."""
+        fields = {name: f.symbol for name, f in self.model.fields.items()}
+        solved = solve_conditions(fields, [self._resolved(c) for c in self.model.conditions])
+        found = {}
+        for component in self.system.components:
+            sides = solved.get(component.field.name, {})
+            for _ in range(component.order):
+                sides = {key: self._moving(s) for key, s in sides.items()}
+            found[component.name] = sides
+        return found
 
     def _resolved(self, condition: Condition) -> Condition:
         """Formulas and velocities put in; the time derivative of a field of first order stays, and is refused later."""

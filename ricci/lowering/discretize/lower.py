@@ -25,7 +25,7 @@ from ricci.lowering.discretize.lines import Edge
 from ricci.lowering.discretize.resize import Resizer
 from ricci.lowering.discretize.schemes import closures, weights
 from ricci.lowering.discretize.schemes.closures import Closure
-from ricci.lowering.discretize.unknowns import Unknown
+from ricci.lowering.discretize.unknowns import SideConditions, Unknown
 
 Key = tuple[Term, Place]
 DEEPEST = 16  # derivatives inside derivatives that are lowered
@@ -48,6 +48,7 @@ class Lowering:
     reduced: dict[tuple[str, int], int] = field(default_factory=dict)  # (coordinate, derivative) -> order at its sides
     _done: dict[Key, Term] = field(default_factory=dict)
     _depth: int = 0
+    _open: list[tuple[str, str, int, Place]] = field(default_factory=list)  # conditions whose values are being lowered
 
     # entry points
 
@@ -268,11 +269,27 @@ class Lowering:
         side = place[c].where
         conditions = unknown.conditions(c, side)
         if conditions is not None and n in conditions.kind:
-            prescribed = conditions.values[conditions.kind.index(n)]
-            return self.lower(expressions.partials(prescribed, rest), place)
+            return self._prescribed(unknown, conditions, n, rest, c, place)
         line = self.lines[c]
         nodal = self.value(unknown, rest, place.at(c, all_nodes(line)))
         return self._one_sided(nodal, c, side, n)
+
+    def _prescribed(self, unknown: Unknown, conditions: SideConditions, n: int, rest: Mapping[str, int], c: str, place: Place) -> Term:
+        """What a condition prescribes for the n-th derivative along c, differentiated along the side as `rest` says."""
+        key = (unknown.name, c, n, place)
+        if key in self._open:
+            what = f"this version cannot use the condition of `{unknown.name}` on {c}.{place[c].where}"
+            others = sorted(
+                {f"`{name}` on {other}.{at[other].where}" for name, other, _, at in self._open}
+                - {f"`{unknown.name}` on {c}.{place[c].where}"}
+            )
+            why = f"it and those of {', '.join(others)} are given by each other" if others else "it is given by itself"
+            raise CannotLower("E0601", f"{what}: {why}", conditions.span)
+        self._open.append(key)
+        try:
+            return self.lower(expressions.partials(conditions.values[conditions.kind.index(n)], rest), place)
+        finally:
+            self._open.pop()
 
     def _one_sided(self, values: Term, c: str, side: str, n: int) -> Term:
         """The n-th derivative at the end node from values on all nodes."""
@@ -306,7 +323,7 @@ class Lowering:
         at_side = place.at(c, Along(side))
         for m in used:
             assert conditions is not None
-            value = self.lower(expressions.partials(conditions.values[conditions.kind.index(m)], rest), at_side)
+            value = self._prescribed(unknown, conditions, m, rest, c, at_side)
             data.append(build.neg(value) if side == "hi" and m % 2 else value)
         return Edge(used, tuple(data), how)
 

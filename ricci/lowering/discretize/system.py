@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ricci.dsl import build
 from ricci.dsl.derivative import depends, split_linear
 from ricci.dsl.model import Equation, Field, Model
-from ricci.dsl.ops import OPERATORS, linear
+from ricci.dsl.ops import OPERATORS
 from ricci.dsl.term import Term, rewrite, walk
 from ricci.errors import CannotLower
+from ricci.lowering.discretize.elimination import LARGEST_COUPLED, eliminate, groups
 from ricci.lowering.discretize.expressions import TIME, along_time, differentiate, negated_quotient, normal, orders_of, partials
-
-LARGEST_COUPLED = 8  # unknown time derivatives that one elimination solves for at once
 
 
 @dataclass(frozen=True)
@@ -184,61 +183,17 @@ def _solve(by_field: Mapping[str, Equation], residuals: Mapping[str, Term], node
             raise CannotLower("E0303", f"`{by_field[name].text}` does not determine `{name}`", by_field[name].span)
         coefficients[name], rests[name] = row, rest
     solved: dict[str, Term] = {}
-    for group in _groups(coefficients):
+    for group in groups(coefficients):
         if len(group) > LARGEST_COUPLED:
             raise CannotLower("E0601", f"this version cannot solve for {len(group)} coupled time derivatives", by_field[group[0]].span)
-        solved.update(_eliminate(group, coefficients, rests, by_field))
+        solved.update(eliminate(group, coefficients, rests, lambda name: _undetermined(name, by_field[name])))
     return solved
+
+
+def _undetermined(name: str, equation: Equation) -> CannotLower:
+    return CannotLower("E0303", f"no equation determines `{name}`", equation.span)
 
 
 def _not_linear(equation: Equation, field: str, order: int) -> CannotLower:
     what = component_name(field, order)
     return CannotLower("E0601", f"this version cannot solve `{equation.text}` for {what}: it does not stand there linearly", equation.span)
-
-
-def _groups(coefficients: Mapping[str, Mapping[str, Term]]) -> list[list[str]]:
-    """Equations connected by shared unknowns."""
-    parent = {name: name for name in coefficients}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    for name, row in coefficients.items():
-        for other in row:
-            parent[root(name)] = root(other)
-    groups: dict[str, list[str]] = {}
-    for name in coefficients:
-        groups.setdefault(root(name), []).append(name)
-    return list(groups.values())
-
-
-def _eliminate(
-    group: Sequence[str], coefficients: Mapping[str, Mapping[str, Term]], rests: Mapping[str, Term], by_field: Mapping[str, Equation]
-) -> dict[str, Term]:
-    """Gauss-Jordan elimination with terms; a pivot is a coefficient that is not identically zero, constants first."""
-    rows = {name: dict(coefficients[name]) for name in group}
-    right = {name: rests[name] for name in group}
-    pivots: dict[str, str] = {}
-    for unknown in group:
-        candidates = [n for n in group if n not in pivots.values() and unknown in rows[n]]
-        if not candidates:
-            raise CannotLower("E0303", f"no equation determines `{unknown}`", by_field[unknown].span)
-        pivot = min(candidates, key=lambda n: (n != unknown, rows[n][unknown].op != "const"))
-        pivots[unknown] = pivot
-        for name in group:
-            if name == pivot or unknown not in rows[name]:
-                continue
-            factor = build.divide(rows[name].pop(unknown), rows[pivot][unknown])
-            for other, c in rows[pivot].items():
-                if other != unknown:
-                    rows[name][other] = build.sub(rows[name].get(other, build.const(0)), build.mul(factor, c))
-            rows[name] = {other: c for other, c in rows[name].items() if not _is_zero(c)}
-            right[name] = build.sub(right[name], build.mul(factor, right[pivot]))
-    return {unknown: negated_quotient(right[pivot], rows[pivot][unknown]) for unknown, pivot in pivots.items()}
-
-
-def _is_zero(term: Term) -> bool:
-    core = linear.primitive(term)[1]
-    return core.op == "const" and core.attrs[0] == 0

@@ -12,6 +12,7 @@ from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Type
 from ricci.errors import CannotLower, Span
+from ricci.lowering.discretize.elimination import LARGEST_COUPLED, eliminate
 from ricci.lowering.discretize.expressions import TIME, negated_quotient, normal, orders_of
 from ricci.lowering.discretize.grid import SIDES, Along, Line, all_nodes, state_nodes
 
@@ -73,27 +74,37 @@ def make_given(symbol: Term, lines: Mapping[str, Line]) -> Unknown:
     return Unknown(name_of(symbol), symbol, build.symbol(name_of(symbol), Type(symbol.kind, axes)), own)
 
 
-def solve_conditions(symbol: Term, conditions: Iterable[Condition]) -> dict[tuple[str, str], SideConditions]:
-    """Every condition of one field solved for its highest normal derivative."""
-    found: dict[tuple[str, str], list[tuple[int, Term, Condition]]] = {}
+@dataclass(frozen=True)
+class _Solving:
+    """A condition in normal form; it is solved for `node`, the derivative of `order` of its field along its coordinate."""
+
+    condition: Condition
+    order: int
+    node: Term
+    residual: Term
+
+
+def solve_conditions(fields: Mapping[str, Term], conditions: Iterable[Condition]) -> dict[str, dict[tuple[str, str], SideConditions]]:
+    """By field: every condition solved for its field's highest normal derivative; conditions of one side that share them together."""
+    by_side: dict[tuple[str, str], list[_Solving]] = {}
     for condition in conditions:
-        order, value = solve_condition(symbol, condition)
-        found.setdefault((condition.coordinate, condition.side), []).append((order, value, condition))
-    sides = {}
-    for key, items in found.items():
-        items.sort(key=lambda item: item[0])
-        kind = tuple(order for order, _, _ in items)
-        last = max((c for _, _, c in items), key=lambda c: c.rank)
-        if len(set(kind)) < len(kind):
-            raise CannotLower(
-                "E0302", f"two conditions prescribe the same derivative of `{last.field}` on {last.coordinate}.{last.side}", last.span
-            )
-        sides[key] = SideConditions(kind, tuple(value for _, value, _ in items), last.rank, last.text, last.span)
-    return sides
+        by_side.setdefault((condition.coordinate, condition.side), []).append(_prepared(fields[condition.field], condition))
+    found: dict[str, dict[tuple[str, str], SideConditions]] = {}
+    for key, solving in by_side.items():
+        values = _solved(solving)
+        for field_name in dict.fromkeys(s.condition.field for s in solving):
+            own = sorted((s.order, k) for k, s in enumerate(solving) if s.condition.field == field_name)
+            last = max((solving[k].condition for _, k in own), key=lambda c: c.rank)
+            kind = tuple(order for order, _ in own)
+            if len(set(kind)) < len(kind):
+                where = f"{last.coordinate}.{last.side}"
+                what = f"two conditions prescribe the same derivative of `{last.field}` on {where}"
+                raise CannotLower("E0302", what, last.span)
+            found.setdefault(field_name, {})[key] = SideConditions(kind, tuple(values[k] for _, k in own), last.rank, last.text, last.span)
+    return found
 
 
-def solve_condition(symbol: Term, condition: Condition) -> tuple[int, Term]:
-    """(m, v): the condition says that the m-th derivative along its coordinate is v at the side."""
+def _prepared(symbol: Term, condition: Condition) -> _Solving:
     residual = normal(condition.residual)
     order = -1
     for t in walk([residual]):
@@ -104,14 +115,75 @@ def solve_condition(symbol: Term, condition: Condition) -> tuple[int, Term]:
             order = max(order, orders.get(condition.coordinate, 0))
     if order < 0:
         raise _unsolvable(condition, f"does not contain `{condition.field}`")
-    node = build.partial(symbol, condition.coordinate, order) if order else symbol
-    split = split_linear(residual, node)
-    if split is None or depends(split[0], node) or (order == 0 and depends(split[1], symbol)):
-        raise _unsolvable(condition, "is not linear in its highest normal derivative")
+    return _Solving(condition, order, build.partial(symbol, condition.coordinate, order) if order else symbol, residual)
+
+
+def _solved(solving: list[_Solving]) -> list[Term]:
+    """The value of every node on one side; those that are given by each other linearly are solved for together."""
+    inside = [set(walk([s.residual])) for s in solving]
+    below = [{j for j, other in enumerate(solving) if j != k and other.node in inside[k]} for k in range(len(solving))]
+    values = [_solved_alone(s) for s in solving]
+    for group in _circles(below):
+        for k, value in zip(group, _solved_together([solving[k] for k in group]), strict=True):
+            values[k] = value
+    return values
+
+
+def _circles(below: list[set[int]]) -> list[list[int]]:
+    """Groups of two and more of which each reaches every other one."""
+    reached = []
+    for k in range(len(below)):
+        known: set[int] = set()
+        stack = list(below[k])
+        while stack:
+            j = stack.pop()
+            if j not in known:
+                known.add(j)
+                stack.extend(below[j])
+        reached.append(known)
+    groups = {tuple(j for j in range(len(below)) if j in reached[k] and k in reached[j]) for k in range(len(below)) if k in reached[k]}
+    return [list(group) for group in sorted(groups)]
+
+
+def _solved_alone(s: _Solving) -> Term:
+    split = split_linear(s.residual, s.node)
+    if split is None or depends(split[0], s.node) or (s.order == 0 and depends(split[1], s.node)):
+        raise _unsolvable(s.condition, "is not linear in its highest normal derivative")
     coefficient, rest = split
     if any(t.op == "partial" and t.attrs[0] == TIME for t in walk([rest, coefficient])):
-        raise _unsolvable(condition, "contains a time derivative")
-    return order, negated_quotient(rest, coefficient)
+        raise _unsolvable(s.condition, "contains a time derivative")
+    return negated_quotient(rest, coefficient)
+
+
+def _solved_together(group: list[_Solving]) -> list[Term]:
+    """Elimination; E0601 where a node stands inside another derivative or not linearly, E0302 where two conditions say the same."""
+    names = [str(k) for k in range(len(group))]
+    first = group[0].condition
+    if len(group) > LARGEST_COUPLED:
+        raise _unsolvable(first, f"is given by those of {len(group) - 1} other components there")
+    coefficients: dict[str, dict[str, Term]] = {}
+    rests: dict[str, Term] = {}
+    for name, s in zip(names, group, strict=True):
+        row, rest = {}, s.residual
+        for other, t in zip(names, group, strict=True):
+            if not depends(rest, t.node):
+                continue
+            split = split_linear(rest, t.node)
+            if split is None or any(depends(split[0], o.node) for o in group):
+                raise _unsolvable(s.condition, f"and that of `{t.condition.field}` there are given by each other")
+            row[other], rest = split
+        if any(depends(rest, o.node) for o in group):
+            raise _unsolvable(s.condition, "is given by itself along the side")
+        coefficients[name], rests[name] = row, rest
+
+    def undetermined(name: str) -> CannotLower:
+        last = group[int(name)].condition
+        others = " and ".join(f"`{s.condition.field}`" for s in group if s.condition is not last)
+        where = f"{last.coordinate}.{last.side}"
+        return CannotLower("E0302", f"the conditions of {others} and of `{last.field}` on {where} say the same or contradict", last.span)
+
+    solved = eliminate(names, coefficients, rests, undetermined)
+    return [solved[name] for name in names]
 
 
 def _unsolvable(condition: Condition, why: str) -> CannotLower:
