@@ -32,6 +32,7 @@ def describe(entity: Any) -> str:
         "Procedure": "a function",
         "Domain": "a domain",
         "Axis": "an index",
+        "Sided": "a value at a side",
     }
     if isinstance(entity, Namespace):
         return f"a {entity.word}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ricci.dsl import tree
 from ricci.dsl.check.context import Context, error
-from ricci.dsl.check.values import Layered, Namespace, Procedure, Value
+from ricci.dsl.check.values import Layered, Namespace, Procedure, Sided, Value
 from ricci.dsl.spelling import nearest
 
 NONE: frozenset[str] = frozenset()
@@ -126,6 +126,8 @@ def _named(function: tree.Name | tree.Attr, context: Context) -> Any:
         declaration = None  # the value `im` and the operator `im(z)`
     if declaration is not None and declaration.word != "index":
         entity = declaration.resolve()
+        if isinstance(entity, Sided):
+            return SOME_VALUE
         if isinstance(entity, Value | Procedure | Layered) or function.id not in context.checker.operators:
             return entity
     rule = context.checker.operator(function.id, context)

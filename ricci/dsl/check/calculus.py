@@ -11,8 +11,9 @@ from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import agree_axes, agree_units, numeric, rank_word, rational, short
 from ricci.dsl.check.applied import Applied, Rule
 from ricci.dsl.check.context import Context, Side, error, lookup_axis
-from ricci.dsl.check.expressions import number_of, scalar_of, value_of
+from ricci.dsl.check.expressions import number_of, value_of
 from ricci.dsl.check.scope import unknown
+from ricci.dsl.check.sides import no_side, side_items
 from ricci.dsl.check.values import Axis, Data, Value, mapped, rank, shape
 from ricci.dsl.model import Coordinate, Domain
 from ricci.dsl.term import Term
@@ -272,12 +273,7 @@ def normal_derivative(call: Applied, context: Context) -> Value:
     value, node = _argument(call, context)
     side = context.side
     if side is None:
-        raise error(
-            "E0101",
-            "`dn` is the outward normal derivative, and no side is at hand",
-            call.node,
-            label="only in `boundary` and in an integral over sides",
-        )
+        raise no_side(short(call.node), call.node, context)
     if side.coordinate == "":
         context.lacking("a derivative along the normal of a curved side", node.span)
         return _along_a_surface(value, node, context)
@@ -297,7 +293,8 @@ def _along_a_surface(value: Value, node: tree.Node, context: Context) -> Value:
 def outward(node: tree.Node, context: Context) -> Value:
     """`n`: the outward normal as a vector; on a curved side its components are symbols."""
     side, model = context.side, context.checker.model
-    assert side is not None
+    if side is None:
+        raise no_side("n", node, context)
     if not side.coordinate:
         context.lacking("the normal of a curved side", node.span)
         domain = next(model.domains[d] for d, holes in context.checker.holes.items() if side.end in holes)
@@ -312,7 +309,7 @@ def outward(node: tree.Node, context: Context) -> Value:
 def integral(call: Applied, context: Context) -> Value:
     """Over coordinates, or over sides with the normal derivative there."""
     node = call.node.positional[0]
-    sides = [i for i in call.items if isinstance(i, tree.Attr)]
+    sides = side_items(call.items, context)
     if sides:
         return _over_sides(call, sides, context)
     inner = context.binding(*[i.id for i in call.items if isinstance(i, tree.Name)])
@@ -357,32 +354,38 @@ def _coordinates_to_remove(call: Applied, value: Value, context: Context) -> lis
     return out
 
 
-def side_named(node: tree.Attr, context: Context) -> Side:
-    """`x.lo` as a side; E0104 for anything else."""
-    known = coordinates_of(context)
-    if isinstance(node.base, tree.Name) and node.base.id in known and node.name.id in ("lo", "hi"):
-        return Side(node.base.id, node.name.id)
-    raise error("E0104", f"there is no side `{short(node)}`", node, label=f"sides are {', '.join(f'{c}.lo, {c}.hi' for c in known)}")
-
-
-def _over_sides(call: Applied, items: Sequence[tree.Attr], context: Context) -> Value:
-    """Sum over sides of the integral along each."""
+def _over_sides(call: Applied, sides: Sequence[tuple[Side, tree.Node]], context: Context) -> Value:
+    """Sum over sides of the integral along each: over all coordinates of the domain but the one that the side ends."""
     node = call.node.positional[0]
     parts: list[Value] = []
-    known = coordinates_of(context)
-    for item in items:
-        side = side_named(item, context)
-        inner = replace(context, side=side, sums={}, seen={}, calls={})
-        value = numeric(scalar_of(node, inner), node)
-        c = known[side.coordinate]
-        at = c.lo if side.end == "lo" else c.hi
-        term = build.at(value.term, {c.name: build.cast(at, Kind.REAL)})
-        others = [k for n, k in known.items() if n != c.name and n in value.axes]
-        for other in others:
-            term = build.integral(term, [other.name])
-        parts.append(Value(term, multiply(value.unit, *[o.unit.powers for o in others]), None))
-    unit = agree_units(parts, items, context, "integrals over sides")
-    return Value(build.add(*[p.term for p in parts]), unit, None)
+    for side, item in sides:
+        value = numeric(value_of(node, replace(context, side=side)), node)
+        parts.append(_over_surface(value, side, item, context) if not side.coordinate else _over_end(value, side, context))
+    nodes = [item for _, item in sides]
+    unit = agree_units(parts, nodes, context, "integrals over sides")
+    return Value(_added([p.data for p in parts]), unit, None, parts[0].labels)
+
+
+def _over_end(value: Value, side: Side, context: Context) -> Value:
+    domain = next(d for d in context.checker.model.domains.values() if any(c.name == side.coordinate for c in d.coordinates))
+    end = next(c for c in domain.coordinates if c.name == side.coordinate)
+    point = {end.name: build.cast(end.lo if side.end == "lo" else end.hi, Kind.REAL)}
+    others = [axis for c in domain.coordinates if c is not end and (axis := lookup_axis(context, c.name)) is not None]
+    data = mapped(lambda t: build.at(t, point) if end.name in t.axes else t, value.data)
+    data = mapped(lambda t: _integrated(t, others) if others else t, data)
+    return Value(data, multiply(value.unit, *[a.unit for a in others]), None, value.labels)
+
+
+def _over_surface(value: Value, side: Side, item: tree.Node, context: Context) -> Value:
+    """An integral over a curved side is a symbol: this version cannot compute it."""
+    context.lacking(f"an integral over the surface `{side.end}`", item.span)
+    domain = next(context.checker.model.domains[d] for d, holes in context.checker.holes.items() if side.end in holes)
+    names = {c.name for c in domain.coordinates}
+    units = [c.unit.powers for c in domain.coordinates[1:]]
+    data = mapped(
+        lambda t: context.checker.placeholder("integral", t.kind, {a: n for a, n in t.axes.items() if a not in names}), value.data
+    )
+    return Value(data, multiply(value.unit, *units), None, value.labels)
 
 
 def measure(axes: Sequence[Axis], context: Context) -> Term:

@@ -13,6 +13,7 @@ from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone, refuse_missing
 from ricci.dsl.check.equations import present, real, short_name, two_sides
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
+from ricci.dsl.check.sides import sides_of
 from ricci.dsl.check.values import Loaded, Value, leaves, paths, shape
 from ricci.dsl.model import Condition, Event, Initial
 from ricci.dsl.spelling import nearest
@@ -28,29 +29,6 @@ class Placed:
 
     condition: Condition
     side: tree.Node
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# sides
-
-
-def sides_of(dotted: tree.Dotted, declarer: Declarer) -> list[Side]:
-    """The ends of coordinates that a name stands for; a named surface has no coordinate. E0104 for an unknown one."""
-    names = [n.id for n in dotted.names]
-    model = declarer.model
-    coordinates = {c.name: c for d in model.domains.values() for c in d.coordinates}
-    holes = [h for found in declarer.checker.holes.values() for h in found]
-    if len(names) == 2 and names[0] in coordinates and names[1] in ("lo", "hi"):
-        return [Side(names[0], names[1])]
-    if len(names) == 1 and names[0] in declarer.side_groups:
-        _, members = declarer.side_groups[names[0]]
-        return [side for member in members for side in sides_of(member, declarer)]
-    if len(names) == 1 and names[0] in holes:
-        return [Side("", names[0])]
-    known = [f"{c}.{e}" for c, found in coordinates.items() if not found.periodic for e in ("lo", "hi")] + [*declarer.side_groups, *holes]
-    guess = nearest(dotted.text, known)
-    label = f"did you mean `{guess}`?" if guess else f"sides are {', '.join(known) or 'none'}"
-    raise error("E0104", f"there is no side `{dotted.text}`", dotted, label=label)
 
 
 def field_named(dotted: tree.Dotted, declarer: Declarer) -> Value:
@@ -77,7 +55,7 @@ def field_named(dotted: tree.Dotted, declarer: Declarer) -> Value:
 
 def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer) -> list[Placed]:
     """One condition for each field, side and component."""
-    sides = [(side, dotted) for dotted in statement.sides for side in sides_of(dotted, declarer)]
+    sides = [(side, dotted) for dotted in statement.sides for side in sides_of(dotted.names, dotted, declarer.context(statement))]
     fields = [field_named(d, declarer) for d in statement.fields]
     count = len(statement.equations)
     if count not in (1, len(fields)):

@@ -13,7 +13,7 @@ from ricci.dsl import build, tree
 from ricci.dsl.check import indices, modules
 from ricci.dsl.check.agreement import describe, short
 from ricci.dsl.check.calculus import derivative_rule
-from ricci.dsl.check.context import Checker, Context, error, lookup_axis
+from ricci.dsl.check.context import Checker, Context, Side, error, lookup_axis
 from ricci.dsl.check.definitions import refuse_lone
 from ricci.dsl.check.expressions import entity_of, infinity, scalar_of, value_of
 from ricci.dsl.check.quantities import bounds, make_let, make_param, make_tensor
@@ -39,7 +39,6 @@ class Declarer:
         self.scope = scope
         self.model = checker.model
         self.starts: dict[str, list[tree.Initial]] = {}  # `initial z[s=-1] = ...` of recurrences
-        self.side_groups: dict[str, tuple[tree.SideDeclaration, tuple[tree.Dotted, ...]]] = {}
 
     def context(self, statement: tree.Node | None = None) -> Context:
         return Context(self.checker, self.scope, statement=statement.span if statement is not None else None)
@@ -405,10 +404,16 @@ class Declarer:
         self.checker.lacking(f"the named grid `{statement.name.id}`", statement.span)
 
     def sides(self, statement: tree.SideDeclaration) -> None:
+        from ricci.dsl.check.sides import sides_of
+
         name = statement.name
-        if name.id in self.side_groups:
+        if name.id in self.scope.sides:
             raise error("E0102", f"the side `{name.id}` is declared twice", name)
-        self.side_groups[name.id] = (statement, statement.sides)
+
+        def make() -> list[Side]:
+            return [side for dotted in statement.sides for side in sides_of(dotted.names, dotted, self.context(statement))]
+
+        self.scope.sides[name.id] = Declaration(name.id, "side", name.span, make, self.checker.diagnostics.absorb)
 
     def units(self, statement: tree.UnitDeclaration) -> None:
         self.checker.units.declare(statement)

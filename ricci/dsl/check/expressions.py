@@ -31,7 +31,7 @@ from ricci.dsl.check.applied import SOME_VALUE, applied, member
 from ricci.dsl.check.context import Context, error, lookup_axis
 from ricci.dsl.check.indexing import index_value
 from ricci.dsl.check.scope import unknown
-from ricci.dsl.check.values import Axis, DataSet, Layered, Namespace, Procedure, Value, leaves, mapped, rank, shape
+from ricci.dsl.check.values import Axis, DataSet, Layered, Namespace, Procedure, Sided, Value, leaves, mapped, rank, shape
 from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import Kind, Type
 from ricci.dsl.units import NUMBER, Powers, multiply, points, raised
@@ -93,21 +93,31 @@ def _name(node: tree.Name, context: Context) -> Any:
             axis_ = lookup_axis(context, node.id)
             if axis_ is not None:
                 return axis_
-        if node.id == "n" and context.side is not None:
+        if node.id == "n":
             from ricci.dsl.check.calculus import outward
 
             return outward(node, context)
         raise _unknown_name(node, context)
     entity = declaration.resolve()
+    if isinstance(entity, Sided):
+        entity = _at_side(entity, node, context)
     return taken(entity, context) if isinstance(entity, Value) else entity
+
+
+def _at_side(definition: Sided, node: tree.Name, context: Context) -> Value:
+    """A definition with the outward normal in it, at the side at hand."""
+    from ricci.dsl.check.sides import no_side
+
+    if context.side is None:
+        raise no_side(node.id, node, context)
+    found: Value = definition.at(context.side)
+    return found
 
 
 def _unknown_name(node: tree.Name, context: Context) -> CheckFailed:
     if node.id in context.checker.operators:
         rule = context.checker.operators[node.id]
         return error("E0101", f"`{node.id}` is an operator and needs arguments", node, label=f"as in `{rule.signature}`")
-    if node.id == "n":
-        return error("E0101", "`n` is the outward normal, and only inside `boundary`", node, label="no side here")
     if node.id == "e":
         return error("E0101", "`e` is not declared", node, label="for 2.718... write exp(1)")
     return unknown(node.id, node.span, context.scope.names())
@@ -424,7 +434,10 @@ def _call(node: tree.Call, context: Context) -> Any:
 
         return apply_layer(node, call.entity, context)
     if call.entity is SOME_VALUE or isinstance(call.entity, Value):
-        return evaluated(value_of(node.function, context), node, context)
+        from ricci.dsl.check.sides import side_of_point
+
+        value = value_of(node.function, replace(context, side=side_of_point(node, context)))
+        return evaluated(value, node, context)
     raise error("E0203", f"`{short(node.function)}` is {describe(call.entity)} and takes no arguments", node.function)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ricci.dsl import tree
 from ricci.dsl.check.applied import Applied, applied
 from ricci.dsl.check.context import Context, error, lookup_axis
-from ricci.dsl.check.values import Axis, Layered, Procedure, Value
+from ricci.dsl.check.values import Axis, Layered, Procedure, Sided, Value
 
 NONE: frozenset[str] = frozenset()
 Lone = Callable[[str, tree.Node], None]
@@ -75,6 +75,8 @@ def _axes_of_name(node: tree.Name, context: Context) -> frozenset[str]:
         return NONE
     declaration = context.scope.find(node.id)
     entity = declaration.resolve() if declaration is not None else None
+    if isinstance(entity, Sided):
+        entity = entity.example
     return dims_of(entity, context) if isinstance(entity, Value) else NONE
 
 
@@ -219,6 +221,8 @@ def _refuse_absent(call: Applied, context: Context) -> None:
     has = _union(call.node.arguments, context)
     for item in call.items:
         if isinstance(item, tree.Name) and item.id not in has and item.id != "t":
+            if call.name == "integral" and context.scope.find(item.id) is None:  # a group of sides
+                continue
             axis = axis_of(item, context)
             if not axis.coordinate:
                 raise error(

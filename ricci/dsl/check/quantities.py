@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ricci.dsl import build, model, tree
 from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import demand_unit, numeric, short
-from ricci.dsl.check.context import Checker, Context, error
+from ricci.dsl.check.context import Checker, Context, Side, error
 from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing, starts_of
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
-from ricci.dsl.check.values import Axis, Loaded, Value, leaves, paths
+from ricci.dsl.check.sides import NoSide, coordinates
+from ricci.dsl.check.values import Axis, Loaded, Sided, Value, leaves, paths
 from ricci.dsl.model import Load, Param, Quantity, Unit, Weight
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.term import Term, walk
@@ -188,8 +189,37 @@ def _structure(declarer: Declarer, item: tree.TensorDef) -> model.Call | None:
 
 
 def make_let(declarer: Declarer, statement: tree.Let) -> Any:
-    target = statement.target
     context = declarer.context(statement)
+    try:
+        value = _let_value(declarer, statement, context)
+    except NoSide:
+        return _sided(declarer, statement, context)
+    if not isinstance(value, Value):
+        return value
+    declarer.checker.mark(value, statement.span)
+    if _is_closed(declarer, value):
+        unit_ = value.shown or unit_from(value, declarer.checker) or Unit()
+        for path, leaf in paths(value.data, value.labels):
+            label = ".".join((statement.target.name.id, *path))
+            declarer.model.lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
+    return value
+
+
+def _sided(declarer: Declarer, statement: tree.Let, context: Context) -> Sided:
+    """A definition with the outward normal in it: read at one side now, for its errors, and anew wherever it is used."""
+    ends = [c for c in coordinates(context).values() if not c.periodic]
+    if not ends:
+        _let_value(declarer, statement, context)
+
+    def at(side: Side) -> Value:
+        value: Value = _let_value(declarer, statement, replace(declarer.context(statement), side=side))
+        return value
+
+    return Sided(statement.target.name.id, at(Side(ends[0].name, "lo")), at)
+
+
+def _let_value(declarer: Declarer, statement: tree.Let, context: Context) -> Any:
+    target = statement.target
     if not target.items:
         if target.name.id in declarer.starts:
             raise error("E0105", f"`{target.name.id}` is no recurrence and has no start", declarer.starts[target.name.id][0].target)
@@ -209,12 +239,6 @@ def make_let(declarer: Declarer, statement: tree.Let) -> Any:
         demand_unit(value, unit.powers if unit else value.unit, statement.value, context, f"`{target.name.id}`")
         if value.kind > kind and statement.type.kind is not None:
             raise error("E0203", f"`{target.name.id}` is {kind}, its value {value.kind}", statement.value)
-    declarer.checker.mark(value, statement.span)
-    if _is_closed(declarer, value):
-        unit_ = value.shown or unit_from(value, declarer.checker) or Unit()
-        for path, leaf in paths(value.data, value.labels):
-            label = ".".join((target.name.id, *path))
-            declarer.model.lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
     return value
 
 

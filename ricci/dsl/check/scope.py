@@ -59,6 +59,7 @@ class Scope:
 
     parent: Scope | None = None
     declarations: dict[str, Declaration] = field(default_factory=dict)
+    sides: dict[str, Declaration] = field(default_factory=dict)  # groups of sides: names apart from those of values
 
     def find(self, name: str) -> Declaration | None:
         scope: Scope | None = self
@@ -69,6 +70,21 @@ class Scope:
                 return found
             scope = scope.parent
         return None
+
+    def side(self, name: str) -> Declaration | None:
+        """The group of sides of this name."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.sides:
+                return scope.sides[name]
+            scope = scope.parent
+        return None
+
+    def side_names(self) -> Iterator[str]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield from scope.sides
+            scope = scope.parent
 
     def here(self, name: str) -> Declaration | None:
         return self.declarations.get(name)

@@ -40,11 +40,22 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
     for declaration in [d for d in in_order if d.word == "domain"] + in_order:
         with checker.attempt():
             declaration.resolve()
+    for side in declarer.scope.sides.values():
+        with checker.attempt():
+            side.resolve()
     for statement in statements:
         for note in statement.annotations:
             with checker.attempt():
                 checker.annotation(note)
     _physics(declarer, statements)
+    _solves(declarer, statements)
+    for statement in statements:
+        with checker.attempt():
+            _observe(statement, declarer)
+
+
+def _solves(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
+    checker = declarer.checker
     for statement in statements:
         if isinstance(statement, tree.Solve):
             with checker.attempt():
@@ -58,9 +69,6 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
                 for call in space.arguments if space else ():
                     if call.name == "fv":
                         check_conservative(call, checker)
-    for statement in statements:
-        with checker.attempt():
-            _observe(statement, declarer)
 
 
 def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:

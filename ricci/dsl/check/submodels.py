@@ -26,7 +26,6 @@ def make_submodel(outer: Declarer, statement: tree.ModelDefinition) -> Namespace
     own.domains, own.dims, own.sizes = dict(parent.model.domains), dict(parent.model.dims), dict(parent.model.sizes)
     checker = replace(parent, model=own, unsupported={}, called=names_called(statement.body), weights=[])
     inner = Declarer(checker, Scope(outer.scope))
-    inner.side_groups = dict(outer.side_groups)
     for argument in statement.arguments:
         if not isinstance(argument, tree.Keyword):
             raise error("E0203", "a parameter of a model has a default", argument, label="as in nu=0.1")

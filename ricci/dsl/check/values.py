@@ -14,6 +14,7 @@ from ricci.dsl.units import NUMBER, Powers
 
 if TYPE_CHECKING:
     from ricci.dsl import tree
+    from ricci.dsl.check.context import Side
     from ricci.dsl.check.scope import Scope
     from ricci.errors import Span
 
@@ -135,6 +136,15 @@ class Loaded:
 
     load: Load
     members: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Sided:
+    """`let q = -k*dn(T)`: a definition with the outward normal in it, read anew at every side; `example` is its value at one."""
+
+    name: str
+    example: Value
+    at: Callable[[Side], Value]
 
 
 @dataclass(frozen=True)
