@@ -9,7 +9,7 @@ commutativity, associativity or collecting alone are therefore always in one cla
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ SCALAR: Axes = frozenset()
 Form = dict[int, Rational]  # class -> coefficient
 Powers = dict[int, int]  # class -> exponent > 0
 Polynomial = dict[tuple[tuple[int, int], ...], Rational]
+Fold = Callable[[str, Sequence[Rational]], Rational | None]  # value of a function at numbers, where it is a number
 
 
 class Node(NamedTuple):
@@ -58,7 +59,7 @@ class Node(NamedTuple):
 class Space:
     """Classes, their nodes, and the constructors. All orders are orders of insertion: the same in every process."""
 
-    def __init__(self, odd: Iterable[str] = ("recip",), even: Iterable[str] = ()) -> None:
+    def __init__(self, odd: Iterable[str] = ("recip",), even: Iterable[str] = (), fold: Fold = lambda name, numbers: None) -> None:
         self.up: list[int] = []
         self.nodes: list[dict[Node, int]] = []  # node -> sign: value of the class = sign * value of the node
         self.table: dict[Node, int] = {}
@@ -69,13 +70,17 @@ class Space:
         self.scales: dict[int, tuple[Rational, int]] = {}
         self.polynomials: dict[int, Polynomial] = {}
         self.by_polynomial: dict[tuple[tuple[tuple[tuple[int, int], ...], Rational], ...], int] = {}
-        self.odd, self.even = frozenset(odd), frozenset(even)
+        self.odd, self.even, self.fold = frozenset(odd), frozenset(even), fold
+        self.constants: dict[int, Rational] = {}  # classes that are a number, repeated over their axes
+        self.zeros: set[int] = set()  # those that are zero, which has no sign
         self.written: set[Node] = set()  # nodes of the source
         self.vouched: set[int] = set()  # classes of which a rule says that any node is stable
         self.trace: list[tuple[int, Node]] | None = None
         self._dirty: list[int] = []
         self.one = self.leaf(ONE_KEY)
         self.zero = self.leaf(("const", 0))
+        self.constants[self.one >> 1] = 1
+        self._is_zero(self.zero >> 1)
 
     # classes
 
@@ -90,7 +95,7 @@ class Space:
                 up[c] = grand ^ (parent & 1)
             sign ^= up[c] & 1
             c = up[c] >> 1
-        return 2 * c + sign
+        return 2 * c if c in self.zeros else 2 * c + sign
 
     def classes(self) -> list[int]:
         """Canonical classes, oldest first."""
@@ -143,19 +148,22 @@ class Space:
         return out
 
     def union(self, a: int, b: int) -> None:
-        """State that two references have equal values; call `rebuild` before reading."""
+        """State that two references have equal values; call `rebuild` before reading. One that lacks axes is repeated over them."""
         a, b = self.find(a), self.find(b)
+        if self.axes[a >> 1] != self.axes[b >> 1]:
+            axes = self.axes[a >> 1] | self.axes[b >> 1]
+            a, b = self.expand(a, axes), self.expand(b, axes)
         if a == b:
             return
-        if a >> 1 == b >> 1:
-            raise ContradictionError(f"class {a >> 1} equals its own negative")
+        if a >> 1 == b >> 1:  # only zero is its own negative
+            b = self.expand(self.zero, self.axes[a >> 1])
+            if a == b:
+                return
         if a >> 1 > b >> 1:
             a, b = b, a
         keep, gone = a >> 1, b >> 1
-        for first, second in ((keep, gone), (gone, keep)):
-            if 2 * first == self.find(self.one) & ~1 and 2 * second == self.find(self.zero) & ~1:
-                raise ContradictionError("one equals zero")
         sign = (a ^ b) & 1
+        number = self._same_number(a, b)
         self.up[gone] = 2 * keep + sign
         for node, s in self.nodes[gone].items():
             self.nodes[keep].setdefault(node, s ^ sign)
@@ -163,6 +171,23 @@ class Space:
         self._merge_facts(keep, gone, sign)
         self.users[keep].extend(self.users[gone])
         self._dirty.append(keep)
+        if number == 0:
+            self._is_zero(keep)
+        elif number is not None:
+            self.constants[keep] = -number if a & 1 else number
+
+    def _same_number(self, a: int, b: int) -> Rational | None:
+        """The number that both references are; None if neither is known to be one."""
+        first, second = self.constant(a), self.constant(b)
+        if first is not None and second is not None and first != second:
+            raise ContradictionError(f"{first} equals {second}")
+        return second if first is None else first
+
+    def _is_zero(self, c: int) -> None:
+        self.zeros.add(c)
+        self.constants[c] = 0
+        for facts in (self.forms, self.powers, self.polynomials, self.scales):
+            facts.pop(c, None)
 
     def _merge_facts(self, keep: int, gone: int, sign: int) -> None:
         form = self.forms.pop(gone, None)
@@ -202,7 +227,7 @@ class Space:
         """The node with canonical children and the sign that came out of it; None where its normal form changed."""
         children = [self.find(r) for r in node.children]
         if node.op == "sum":
-            if len({r >> 1 for r in children}) < len(children) or any(r >> 1 == self.zero >> 1 for r in children):
+            if len({r >> 1 for r in children}) < len(children) or any(r >> 1 in self.zeros for r in children):
                 return None, 0
             children.sort(key=lambda r: r >> 1)
             flip = children[0] & 1
@@ -210,11 +235,13 @@ class Space:
         if node.op == "product":
             flip = sum(r & 1 for r in children) & 1
             children = sorted(r & ~1 for r in children)
-            if len(set(children)) < len(children) or children[0] in (self.one, self.zero):
+            if len(set(children)) < len(children) or children[0] == self.one or any(r >> 1 in self.zeros for r in children):
                 return None, 0
             return Node("product", None, tuple(children)), flip
         if node.op in ("scale", "power") or node.op in self.odd or node.op in self.even:
-            return (None, 0) if tuple(children) != node.children else (node, 0)
+            return (None, 0) if tuple(children) != node.children or children[0] >> 1 in self.zeros else (node, 0)
+        if self._folded(node.op, children) is not None:
+            return None, 0
         return Node(node.op, node.payload, tuple(children)), 0
 
     def current(self, node: Node) -> Node | None:
@@ -252,6 +279,12 @@ class Space:
             q *= -scale[0] if ref & 1 else scale[0]
         return q, ref & ~1
 
+    def constant(self, ref: int) -> Rational | None:
+        """The number that the value is, over whatever axes it is repeated; None if it is not known to be one."""
+        q, base = self.split(ref)
+        number = self.constants.get(base >> 1)
+        return None if number is None else tidy(q * number)
+
     def _is_multiple(self, c: int, q: Rational, base: int) -> None:
         """Class c = q * base. The base is always the older class, so that following bases ends."""
         base = self.find(base)
@@ -266,7 +299,9 @@ class Space:
         inner, base = self.split(ref)
         as_given = self.find(ref)
         q_total = tidy(q * inner)
-        if q_total == 0 or base == self.find(self.zero):
+        if base >> 1 in self.zeros:
+            return base
+        if q_total == 0:
             return self.expand(self.zero, self.axes[base >> 1])
         negative = int(q_total < 0)
         size = -q_total if negative else q_total
@@ -287,7 +322,13 @@ class Space:
             return self.find(ref)
         key = tuple(sorted(axes | self.axes[self.find(ref) >> 1]))
         q, base = self.split(ref)
-        return self.scale(q, self.put(Node("expand", key, (base,)), None, frozenset(key)))
+        out = self.put(Node("expand", key, (base,)), None, frozenset(key))
+        number = self.constants.get(base >> 1)
+        if number == 0:
+            self._is_zero(out >> 1)
+        elif number is not None:
+            self.constants[out >> 1] = -number if out & 1 else number
+        return self.scale(q, out)
 
     def sum(self, parts: Sequence[tuple[Rational, int]]) -> int:
         """Sum of q_i * value_i."""
@@ -296,7 +337,7 @@ class Space:
         for q, ref in parts:
             inner, base = self.split(ref)
             axes |= self.axes[base >> 1]
-            if base != self.find(self.zero):
+            if base >> 1 not in self.zeros:
                 merged[base >> 1] = merged.get(base >> 1, 0) + q * inner
         merged = {c: q for c, q in merged.items() if q}
         out = self._sum_of(merged, flatten=True)
@@ -327,6 +368,7 @@ class Space:
 
     def _sum_of(self, merged: Form, flatten: bool) -> int:
         """Class of a sum whose members are not multiples of anything; its flattened form is the class's key."""
+        merged = {c: q for c, q in merged.items() if c not in self.zeros}
         if not merged:
             return self.zero
         if len(merged) == 1:
@@ -380,7 +422,7 @@ class Space:
         for ref, k in parts:
             q, base = self.split(ref)
             axes |= self.axes[base >> 1]
-            if base == self.find(self.zero):
+            if base >> 1 in self.zeros:
                 return self.expand(self.zero, self.axes_of(Node("", None, tuple(r for r, _ in parts))))
             if base == self.find(self.one):
                 number *= q**k
@@ -424,6 +466,8 @@ class Space:
         if not merged:
             return self.one
         flat, sign = self._flat_powers(merged)
+        if not self.zeros.isdisjoint(flat):
+            return self.zero
         if sum(flat.values()) > FORM_LIMIT:
             flat, sign = merged, 0
         out = self._flat_product(flat) ^ sign
@@ -476,6 +520,9 @@ class Space:
         """Any other operator. Signs pass through odd functions and vanish in even ones."""
         refs = [self.find(r) for r in children]
         sign = 0
+        folded = self._folded(op, refs)
+        if folded is not None:
+            return self.expand(self.number(folded), self.axes_of(Node(op, None, tuple(refs))))
         if op == "recip":
             return self._reciprocal(refs[0])
         if op in self.odd:
@@ -486,14 +533,20 @@ class Space:
         node = Node(op, payload, tuple(refs))
         return self.note(node, self.put(node, None, axes)) ^ sign
 
+    def _folded(self, op: str, refs: Sequence[int]) -> Rational | None:
+        """The number that a function is, where all arguments are numbers."""
+        numbers = [number for r in refs if (number := self.constant(r)) is not None]
+        return self.fold(op, numbers) if refs and len(numbers) == len(refs) else None
+
     def _reciprocal(self, ref: int) -> int:
         """1 / value: over a product it is the product of reciprocals, over a multiple the multiple of the inverse."""
         q, base = self.split(ref)
         node = Node("recip", None, (self.find(ref) & ~1,))
-        if base == self.find(self.zero):
+        if base >> 1 in self.zeros:
             return self.note(node, self.put(node))
-        if base == self.find(self.one):
-            return self.number(over(1, q))
+        number = self.constant(ref)
+        if number is not None:
+            return self.expand(self.number(over(1, number)), self.axes[base >> 1])
         trace, self.trace = self.trace, None
         powers = self.powers.get(base >> 1)
         inner = self._argument(base, "recip")

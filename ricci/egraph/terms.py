@@ -18,9 +18,9 @@ from ricci.dsl.ops import contract as contracts
 from ricci.dsl.ops.canonical import canonical_labels
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.ops.contract import Access, Contraction, Label
-from ricci.dsl.ops.functions import SCALARS
+from ricci.dsl.ops.functions import SCALARS, Scalar
 from ricci.dsl.ops.reindex import Pull, pull_of
-from ricci.dsl.term import Term, walk
+from ricci.dsl.term import Term, TermError, walk
 from ricci.dsl.types import Kind, Size, TupleType
 from ricci.egraph.rational import Rational, tidy
 from ricci.egraph.space import Axes, Node, Space
@@ -29,8 +29,28 @@ ODD = frozenset(name for name, f in SCALARS.items() if "odd" in f.facts)
 EVEN = frozenset(name for name, f in SCALARS.items() if "even" in f.facts)
 
 
+def _numeric(function: Scalar) -> bool:
+    """Whether the function takes real numbers and gives a number."""
+    try:
+        return function.kinds([Kind.REAL] * function.arity) > Kind.BOOL
+    except TermError:
+        return False
+
+
+NUMERIC = frozenset(name for name, f in SCALARS.items() if _numeric(f))
+
+
+def fold(name: str, numbers: Sequence[Rational]) -> Rational | None:
+    """Value of a scalar function at rational numbers, where it is a rational number."""
+    if name not in NUMERIC:
+        return None
+    exact = SCALARS[name].exact
+    value = exact(*(Fraction(q) for q in numbers)) if exact is not None else None
+    return None if value is None or isinstance(value, float) else tidy(Fraction(value))
+
+
 def new_space() -> Space:
-    return Space(odd=ODD, even=EVEN)
+    return Space(odd=ODD, even=EVEN, fold=fold)
 
 
 def axes_of(term: Term) -> Axes:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from ricci.cost import Price, Sizes
 from ricci.dsl import build
 from ricci.dsl.reference import evaluate
-from ricci.dsl.types import Kind, Type
+from ricci.dsl.types import Kind, Size, Type
 from ricci.egraph.extract import Effort, extract
 from ricci.egraph.planners import propose
 from ricci.egraph.pricing import NodePrice
+from ricci.egraph.space import ContradictionError
 from ricci.egraph.terms import Loader, Reader, new_space
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dsl"))
@@ -69,6 +70,42 @@ def test_the_source_comes_back(s):
     (term,) = Reader(space, found.choice, loader.templates).read(refs, [s.term])
     (value,) = evaluate([term], s.values, s.dims)
     np.testing.assert_allclose(value, s.expected, atol=100 * s.tolerance + 1e-9, rtol=1e-9)
+
+
+def test_zero_has_no_sign():
+    """A value that equals its own negative is zero, over its axes; functions of it are numbers."""
+    space = new_space()
+    axes = frozenset({("s", Size.of(4))})
+    x, y = (space.leaf(name, axes) for name in "xy")
+    sine, total = space.apply("sin", [x]), space.sum([(1, x), (1, y)])
+    grown = space.apply("exp", [space.product([(x, 1), (y, 1)])])
+    space.union(x, x ^ 1)
+    space.rebuild()
+    assert space.constant(x) == space.constant(sine) == 0
+    assert space.find(x) == space.find(x ^ 1) == space.expand(space.zero, axes)
+    assert space.find(total) == space.find(y)
+    assert space.find(grown) == space.expand(space.one, axes)
+    space.union(space.zero, space.zero ^ 1)
+
+
+def test_values_are_repeated_over_the_axes_that_they_lack():
+    space = new_space()
+    wide, narrow = frozenset({("i", Size.of(3)), ("k", Size.of(4))}), frozenset({("k", Size.of(4))})
+    a, b = space.leaf("a", wide), space.leaf("b", narrow)
+    space.union(a, b)
+    space.rebuild()
+    assert space.find(a) == space.expand(b, wide)
+    assert space.axes[space.find(b) >> 1] == narrow
+
+
+def test_numbers_that_differ_are_a_contradiction():
+    space = new_space()
+    axes = frozenset({("s", Size.of(4))})
+    x = space.leaf("x", axes)
+    space.union(x, space.expand(space.number(2), axes))
+    for other in (space.expand(space.number(3), axes), space.expand(space.zero, axes), x ^ 1):
+        with pytest.raises(ContradictionError):
+            space.union(x, other)
 
 
 @pytest.mark.slow
