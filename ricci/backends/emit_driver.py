@@ -151,6 +151,7 @@ class _Body:
     slots: dict[str, None] = field(default_factory=dict)
     dims: dict[str, None] = field(default_factory=dict)
     cuts: dict[tuple[str, str], int] = field(default_factory=dict)  # loops shared by threads: (extent, points) -> number
+    reading: bool = False  # elements of arrays were read since the threads last met
 
     def prologue(self) -> list[str]:
         """Locals for what the driver reads of its array arguments."""
@@ -199,10 +200,22 @@ class _Body:
     def line(self, text: str) -> None:
         self.frame.lines.append(text)
 
+    def meet(self) -> None:
+        """All threads wait for each other."""
+        self.line("gone = meet(gate, gone, threads)")
+        self.reading = False
+
+    def fence(self) -> None:
+        """Before a step that may write: nobody overwrites an element that others still read."""
+        if self.reading:
+            self.meet()
+
     # steps
 
     def block(self, steps: Sequence[Step]) -> None:
         for step in steps:
+            if isinstance(step, (Launch, While, Repeat, Put, Routine)):
+                self.fence()
             if isinstance(step, Launch):
                 self._launch(step)
             elif isinstance(step, Assign):
@@ -267,7 +280,7 @@ class _Body:
         if not emitted.totals:
             self.line("if me == 0:")
             self.line(f"    {call}")
-            self.line("gone = meet(gate, gone, threads)")
+            self.meet()
             return
         targets = [self._target(t) for t, _ in emitted.totals]
         self.line(f"{', '.join(targets)}, = {call}")
@@ -277,17 +290,17 @@ class _Body:
         cut = self.cuts.setdefault((extent, self._points(step)), len(self.cuts))
         if not emitted.totals:
             self.line(self.call(emitted, [*arguments, f"begin_{cut}", f"end_{cut}"]))
-            self.line("gone = meet(gate, gone, threads)")
+            self.meet()
             return
         rows = [self._row(t) for t, _ in emitted.totals]
         targets = ", ".join(f"{array}[{row} + piece]" for array, row in rows)
         if not self.frame.lines or not self.frame.lines[-1].startswith("gone = meet"):
-            self.line("gone = meet(gate, gone, threads)")
+            self.meet()
         count = f"count_{cut}"
         call = self.call(emitted, [*arguments, f"edge({extent}, {count}, piece)", f"edge({extent}, {count}, piece + 1)"])
         self.line(f"for piece in range({count} * me // threads, {count} * (me + 1) // threads):")
         self.line(f"    {targets}, = {call}")
-        self.line("gone = meet(gate, gone, threads)")
+        self.meet()
         names = []
         for (total, _), (array, row) in zip(emitted.totals, rows, strict=True):
             names.append(self._target(total))
@@ -318,8 +331,7 @@ class _Body:
     def _assign(self, step: Assign) -> None:
         text = self.expression(step)
         self.line(f"{self._target(step.target)} = {text}")
-        if any(isinstance(leaf, Load) for leaf in step.leaves.values()):
-            self.line("gone = meet(gate, gone, threads)")  # nobody overwrites an element that others still read
+        self.reading = self.reading or any(isinstance(leaf, Load) for leaf in step.leaves.values())
 
     def expression(self, step: Assign) -> str:
         """Text of a scalar value; elements of arrays are read where they lie."""
@@ -362,6 +374,7 @@ class _Body:
     def _nested(self, steps: Sequence[Step]) -> list[str]:
         outer, self.frame = self.frame, Frame(0)
         self.block(steps)
+        self.fence()
         lines, self.frame = self.frame.lines, outer
         return ["    " + line for line in lines]
 
@@ -387,7 +400,7 @@ class _Body:
                 texts.append(self.size(a) if isinstance(a, Size) else self._value(a))
         self.line("if me == 0:")
         self.line(f"    {step.function}({', '.join(texts)})")
-        self.line("gone = meet(gate, gone, threads)")
+        self.meet()
 
     def _repeat(self, step: Repeat) -> None:
         counter = self._target(step.counter)
@@ -396,7 +409,7 @@ class _Body:
         self.line("    if seen(gate, 1) != 0:")
         self.line("        break")
         self.frame.lines += self._nested(step.body)
-        self.line("gone = meet(gate, gone, threads)")
+        self.meet()
 
     def _window(self, step: Window) -> None:
         whole = step.slot.within
