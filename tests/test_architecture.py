@@ -14,14 +14,15 @@ PACKAGE = ROOT / "ricci"
 ALLOWED = {
     "errors": set(),
     "machine": {"errors"},
+    "defects": set(),
     "dsl": {"errors"},
     "cost": {"errors", "machine", "dsl"},
-    "egraph": {"errors", "machine", "cost", "dsl"},
+    "egraph": {"errors", "machine", "cost", "dsl", "defects"},
     "lowering": {"errors", "machine", "cost", "dsl"},
     "backends": {"errors", "machine", "cost", "dsl", "lowering"},
     "stdlib": {"errors", "dsl"},
     "driver": {"errors", "machine", "cost", "dsl", "egraph", "lowering", "backends", "stdlib"},
-    "faces": {"errors", "machine", "cost", "dsl", "egraph", "lowering", "backends", "stdlib", "driver"},
+    "faces": {"errors", "machine", "cost", "dsl", "egraph", "lowering", "backends", "stdlib", "driver", "defects"},
     "__init__": {"errors", "faces", "egraph", "driver"},
     "__main__": {"errors", "faces"},
 }

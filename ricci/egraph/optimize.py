@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ricci import cost
+from ricci import cost, defects
 from ricci.cost import Price, Sizes
 from ricci.dsl.ops import OPERATORS
 from ricci.dsl.program import Program
 from ricci.dsl.push import push_reindexes
-from ricci.dsl.term import Function, Term, rewrite, subfunctions, walk, with_subfunctions
+from ricci.dsl.show import show_function
+from ricci.dsl.term import Function, Term, rewrite, subfunctions, symbols, walk, with_subfunctions
 from ricci.egraph.analyses import Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
@@ -21,7 +22,7 @@ from ricci.egraph.ruleset import Rule, all_rules, relevant
 from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader, Reader, new_space
 from ricci.egraph.verify import mismatch
-from ricci.errors import Diagnostic
+from ricci.errors import Diagnostic, RicciError
 from ricci.machine import DEFAULT, Machine
 
 GROWTH = 6  # pushed index maps may make so many times as many terms
@@ -54,14 +55,18 @@ LEVELS = {
 def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT) -> tuple[Program, Report]:
     """A program whose functions give the same values in exact arithmetic and cost no more, and what was done.
 
-    Level 0 returns the program itself, 1 its normal form, 2 optimizes, 3 searches longer.
+    Level 0 returns the program itself, 1 its normal form, 2 optimizes, 3 searches longer. A function that cannot be optimized
+    because of a defect stays as it is; a diagnostic of the report says so.
     """
     report = Report(level)
     if level <= 0:
         return program, report
     functions = {}
     for name, function in program.functions.items():
-        functions[name], own = optimize_function(function, level, machine, program.sizes)
+        try:
+            functions[name], own = optimize_function(function, level, machine, program.sizes)
+        except Exception as error:
+            functions[name], own = function, given_up(function, Price("time", machine), program.sizes, error)
         if own is not None:
             own.name = name
             own.origins = tuple(dict.fromkeys(program.origins[t] for t in function.roots if t in program.origins))
@@ -75,28 +80,45 @@ def optimize_function(
     """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves)."""
     if level <= 1 or not worthwhile(function.roots):
         return function, None
-    start = _with_optimized_bodies(function, level, machine, sizes or {})
+    start, found = _with_optimized_bodies(function, level, machine, sizes or {})
     run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {})
     roots = run.result()
     results = tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))
     report = run.report(function.name, [name for name, _ in function.results])
+    report.diagnostics = [*found, *report.diagnostics]
     return Function(function.name, function.params, results), report
 
 
-def _with_optimized_bodies(function: Function, level: int, machine: Machine, sizes: dict[str, int]) -> Function:
-    """The function with the bodies of its recurrences and loops optimized, innermost first."""
+def given_up(function: Function, price: Price, sizes: Mapping[str, int], error: Exception) -> FunctionReport:
+    """The report of a function that stays as it is because the optimizer failed."""
+    names = tuple(name for name, _ in function.results)
+    remark = defects.write(error, {"sizes": str(dict(sizes)), "function": show_function(function)})
+    failed = Diagnostic("W0902", f"`{function.name}` is not optimized: the optimizer failed", notes=(_said(error), remark))
+    return FunctionReport(function.name, names, tuple(function.roots), tuple(function.roots), price, sizes, diagnostics=[failed])
+
+
+def _said(error: Exception) -> str:
+    """Kind and first line of an error."""
+    text = error.diagnostics[0].message if isinstance(error, RicciError) else str(error)
+    return f"{type(error).__name__}: {text.partition(chr(10))[0]}"
+
+
+def _with_optimized_bodies(function: Function, level: int, machine: Machine, sizes: dict[str, int]) -> tuple[Function, list[Diagnostic]]:
+    """The function with the bodies of its recurrences and loops optimized, innermost first; what their reports say."""
+    said: list[Diagnostic] = []
 
     def visit(term: Term, args: tuple[Term, ...]) -> Term:
         renewed = term if args == term.args else OPERATORS[term.op].rebuild(term, args)
         if renewed.op not in ("scan", "iterate"):
             return renewed
-        bodies = [optimize_function(f, level, machine, sizes)[0] for f in subfunctions(renewed)]
-        return with_subfunctions(renewed, bodies)
+        bodies = [optimize_function(f, level, machine, sizes) for f in subfunctions(renewed)]
+        said.extend(d for _, report in bodies if report is not None for d in report.diagnostics)
+        return with_subfunctions(renewed, [body for body, _ in bodies])
 
     if not any(t.op in ("scan", "iterate") for t in walk(function.roots)):
-        return function
+        return function, said
     roots = rewrite(function.roots, visit)
-    return replace(function, results=tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True)))
+    return replace(function, results=tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))), said
 
 
 def worthwhile(roots: Sequence[Term]) -> bool:
@@ -149,9 +171,10 @@ class Optimization:
         """Whether terms differ in value from the source; then a diagnostic says where."""
         wrong = mismatch(self.before, found, self.known)
         if wrong is not None:
-            self.diagnostics.append(
-                Diagnostic("W0901", "an optimized function does not give the values of its source; the source is used", notes=(wrong,))
-            )
+            facts = {name: show_function(_function(name, terms)) for name, terms in (("source", self.before), ("optimized", found))}
+            remark = defects.write(None, {"difference": wrong, "sizes": str(self.known), **facts})
+            message = "an optimized function does not give the values of its source; the source is used"
+            self.diagnostics.append(Diagnostic("W0901", message, notes=(wrong, remark)))
         return wrong is not None
 
     def _cost(self, terms: Sequence[Term]) -> float:
@@ -225,6 +248,11 @@ class Optimization:
         if self.engine is not None:
             report.budget |= {"e-graph rows": self.engine.rows, "e-graph iterations": self.engine.iterations}
         return report
+
+
+def _function(name: str, roots: Sequence[Term]) -> Function:
+    """Terms as a function of their symbols."""
+    return Function(name, tuple(symbols(roots)), tuple((str(i), t) for i, t in enumerate(roots)))
 
 
 def _merged(steps: Sequence[Step]) -> list[Step]:

@@ -18,6 +18,8 @@ from ricci.dsl.types import Dim, Kind, TupleType, Type
 POINTS = 3
 LARGEST = 2e9  # operations of one evaluation
 TOLERANCE = 1e-9
+NEIGHBOURS = 8  # points next to a point where two values differ
+ROUNDING = 30.0  # a difference of so many times what rounding of the values makes is no rounding
 
 
 def dims_of(roots: Sequence[Term]) -> dict[str, Dim]:
@@ -60,7 +62,7 @@ def random_value(type_: Type, sizes: dict[str, int], generator: np.random.Genera
 
 
 def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int]) -> str | None:
-    """What differs between two lists of terms, or None if they agree at all points (to rounding)."""
+    """What differs between two lists of terms, or None if they agree at all points (to rounding, however much of it there is)."""
     sizes = tiny_sizes(before, known)
     work = max(cost.cost(terms, "ops", sizes=sizes) for terms in (before, after))
     if work > LARGEST:
@@ -76,9 +78,21 @@ def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int
             pair = evaluate(before, values, sizes), evaluate(after, values, sizes)
         for k, (a, b) in enumerate(zip(*pair, strict=True)):
             worst = difference(a, b)
-            if worst > TOLERANCE:
+            if worst > TOLERANCE and worst > ROUNDING * _noise(before, values, sizes, k, a):
                 return f"result {k} differs by {worst:.2e} (relative to its largest element) at random point {seed}"
     return None
+
+
+def _noise(terms: Sequence[Term], values: dict[str, NDArray[Any]], sizes: dict[str, int], k: int, at: Any) -> float:
+    """How much result k, worth `at`, changes when the last bits of the values do: what cancels is nothing but rounding."""
+    generator = np.random.default_rng(0)
+    worst = 0.0
+    for _ in range(NEIGHBOURS):
+        bits = {name: generator.integers(-2, 3, np.shape(v)) * np.finfo(float).eps for name, v in values.items()}
+        near = {name: v * (1 + bits[name]) if np.asarray(v).dtype.kind in "fc" else v for name, v in values.items()}
+        with np.errstate(all="ignore"):
+            worst = max(worst, difference(at, evaluate(terms, near, sizes)[k]))
+    return worst
 
 
 def difference(a: Any, b: Any) -> float:

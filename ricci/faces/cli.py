@@ -225,24 +225,15 @@ def report_error(error: Exception, as_json: bool) -> int:
 
 def report_internal(error: Exception, arguments: argparse.Namespace) -> int:
     """A defect of ours: write a report to attach, name it, and leave with 1."""
-    import os
-    import platform
-    import tempfile
-    import traceback
+    from pathlib import Path
 
-    from ricci import __version__
+    from ricci import defects
 
-    handle, path = tempfile.mkstemp(prefix="ricci-report-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        out.write(f"ricci {__version__}, Python {platform.python_version()}, {platform.platform()}\n{vars(arguments)}\n\n")
-        out.write("".join(traceback.format_exception(error)))
-        files = getattr(arguments, "file", None)
-        for name in [files] if isinstance(files, str) else files or []:
-            if os.path.isfile(name):
-                with open(name, encoding="utf-8", errors="replace") as model:
-                    out.write(f"\n--- {name}\n{model.read()}")
+    files = getattr(arguments, "file", None)
+    named = [Path(name) for name in ([files] if isinstance(files, str) else files or [])]
+    models = {str(path): path.read_text(encoding="utf-8", errors="replace") for path in named if path.is_file()}
     print(f"internal error: {type(error).__name__}: {error}", file=sys.stderr)
-    print(f"  this is a defect of ricci, not of your model; a report to attach is in {path}", file=sys.stderr)
+    print(f"  {defects.write(error, {'arguments': str(vars(arguments)), **models})}", file=sys.stderr)
     return INTERNAL
 
 

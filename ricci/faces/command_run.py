@@ -89,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         outcome = execute(source, settings_of(arguments), out=arguments.out, plot=arguments.plot, listen=line)
     finally:
         line.close()
+    for warning in outcome.warnings:
+        print(warning.render(), file=sys.stderr)
     if arguments.json:
         print(json.dumps(outcome.to_json()))
     else:

@@ -57,8 +57,12 @@ def _one(path: Path, settings: Any, mutate: bool) -> dict[str, Any]:
     except RicciError as error:
         return {**report, "exit": error.exit_code, **error.to_json(), "said": error.render()}
     report["checks"] = [c.to_json() for c in outcome.checks]
+    report["warnings"] = [d.to_json() for d in outcome.warnings]
+    if outcome.warnings:
+        report["said"] = "\n".join(d.render() for d in outcome.warnings)
     if not outcome.checks:
-        report |= {"exit": 4, "said": "the model has no `check` that could be run"}
+        missing = "the model has no `check` that could be run"
+        report |= {"exit": 4, "said": "\n".join(filter(None, [report.get("said"), missing]))}
     if not all(c.passed for c in outcome.checks):
         report["exit"] = 4
     if mutate and report["exit"] == 0:

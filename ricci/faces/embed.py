@@ -157,9 +157,11 @@ class Model:
 
 
 def _solve(source: Source, settings: Any) -> Solution:
-    from ricci.faces.execute import execute
+    from ricci.faces.execute import announce, execute
 
-    return Solution(execute(source, settings))
+    outcome = execute(source, settings)
+    announce(outcome.warnings)
+    return Solution(outcome)
 
 
 class Solution:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from ricci.dsl import reference
 from ricci.dsl.model import Model
 from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
-from ricci.errors import CannotLower, CannotRun, RicciError, Source
+from ricci.errors import CannotLower, CannotRun, Diagnostic, RicciError, Source
 from ricci.faces.keeping import Keeper, Pictures, as_declared, positions
 from ricci.faces.outcome import CheckResult, Outcome
 
@@ -149,7 +150,8 @@ class Integration:
             method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
             self.outcome.choices += choices
         with self.watch.stage("optimize"):
-            better, _ = driver.optimize(driver.advancing(program, method), self.settings.opt)
+            better, report = driver.optimize(driver.advancing(program, method), self.settings.opt)
+            self.outcome.warnings += report.diagnostics
             program = program.with_functions(better.functions)
         with self.watch.stage("integrate"):
             program = driver.integrate(program, method)
@@ -237,7 +239,8 @@ def _evaluate_function(
             results = reference.call(function, list(arguments.values()), binding.sizes)
         return dict(zip((n for n, _ in function.results), results, strict=True))
     with watch.stage("optimize"):
-        better, _ = driver.optimize(driver.only(program, name, binding.sizes), settings.opt)
+        better, report = driver.optimize(driver.only(program, name, binding.sizes), settings.opt)
+        outcome.warnings += report.diagnostics
     with watch.stage("compile"):
         executable = driver.compiled(better, name, settings)
     outcome.kernels += driver.kernel_names(executable)
@@ -287,6 +290,12 @@ def _holds(left: Any, op: str, right: Any) -> bool:
     return bool(table[op](left, right)) if op in table else True
 
 
+def announce(diagnostics: Iterable[Diagnostic]) -> None:
+    """Warnings to a caller in Python."""
+    for diagnostic in diagnostics:
+        warnings.warn(diagnostic.render(), stacklevel=3)
+
+
 def call_layer(source: Source, name: str, inputs: Mapping[str, Any], weights: Mapping[str, Any] | None, seed: int) -> Any:
     """Evaluate one layer on numpy arrays (axes in declared order); weights given by name or drawn from `seed`."""
     model = driver.check_text(source)
@@ -296,6 +305,7 @@ def call_layer(source: Source, name: str, inputs: Mapping[str, Any], weights: Ma
     binding = bind_arrays(program, {**{f"{name}.{k}": v for k, v in inputs.items()}, **(weights or {})}, seed)
     outcome = Outcome()
     evaluate(model, program, binding, Settings(), Stopwatch(), outcome)
+    announce(outcome.warnings)
     if not outcome.results:
         raise RicciError("E0802", outcome.notes[0] if outcome.notes else f"`{name}` cannot be evaluated")
     results = list(outcome.results.values())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ricci.backends.labelled import Labelled
+from ricci.errors import Diagnostic
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Outcome:
     checks: list[CheckResult] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
     choices: list[Any] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     steps: int = 0
@@ -66,6 +68,7 @@ class Outcome:
             "peak_bytes": peak_bytes(),
             "outputs": self.outputs,
             "notes": self.notes,
+            "warnings": [d.to_json() for d in self.warnings],
             "choices": [{"what": c.what, "value": c.value, "reason": c.reason} for c in self.choices],
         }
 

@@ -80,7 +80,7 @@ class Session:
             pairs = tuple(_pair(part) for part in _split(rest[4:]))
             settings = replace(settings, set=(*settings.set, *pairs))
         outcome = execute(self.source(), settings, listen=self.listen)
-        return str(outcome.summary())
+        return "\n".join([*(d.render() for d in outcome.warnings), outcome.summary()])
 
     def _explain(self, subject: str) -> str:
         if subject:

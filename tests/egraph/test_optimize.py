@@ -1,13 +1,23 @@
 """Models through the optimizer: the values of the reference interpreter, whatever cancels, and no failure that reaches a user."""
 
+import json
+from fractions import Fraction
+from importlib import import_module
+
 import numpy as np
 import pytest
 
+import ricci
 from ricci import driver
-from ricci.dsl import reference
+from ricci.dsl import build, reference
 from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.types import Kind, Type
 from ricci.egraph import optimize
+from ricci.egraph.space import ContradictionError
+from ricci.egraph.verify import mismatch
 from ricci.errors import Source
+
+OPTIMIZER = import_module("ricci.egraph.optimize")  # its name in the package is the function
 
 
 def functions(text, level=2):
@@ -76,3 +86,78 @@ def test_exponents_that_cancel_leave_nothing_to_compute():
 )
 def test_shifts_along_other_axes(definition):
     assert_same_values(f"dim i = 3, k = 4\ntensor C[i], D[k]\nlet {definition}\n")
+
+
+def test_results_that_are_nothing_but_rounding_agree():
+    """log(exp(x)) - x is 0 and some 1e-16: that is no difference."""
+    for noise in (
+        "log(exp(x[s])) - x[s]",
+        "tanh(log(exp(x[s])) - x[s])",
+        "(x[s] + 1e8) - 1e8 - exp(log(1 + x[s]^2)) + (1 + x[s]^2) - x[s]",
+    ):
+        assert_same_values(f"dim s = 4\ntensor x[s]\nlet y[s] = {noise}\n")
+
+
+def test_a_wrong_form_is_found_however_small_its_values_are():
+    x = build.symbol("x", Type(Kind.REAL))
+    tiny = build.scale(Fraction(1, 10**20), x)
+    assert mismatch([tiny], [build.scale(Fraction(1000001, 1000000), tiny)], {}) is not None
+    assert mismatch([tiny], [build.const(0, Kind.REAL)], {}) is not None
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """An optimizer whose engine fails."""
+
+    def fail(*arguments):
+        raise ContradictionError("1 equals 0")
+
+    monkeypatch.setattr(OPTIMIZER, "saturate", fail)
+
+
+MODEL = "dim s = 4\ntensor x[s]\nlet y[s] = exp(x[s])*exp(2*x[s])\ncheck max(y) > 0\n"
+
+
+def test_a_failure_leaves_the_program_as_it_is(broken, defects):
+    program = driver.discretize(driver.check_text(Source("<test>", MODEL)))
+    better, report = optimize(program)
+    assert better.functions == program.functions
+    warning, _ = report.diagnostics  # of the definition and of the check
+    assert (warning.code, warning.severity) == ("W0902", "warning")
+    assert "ContradictionError: 1 equals 0" in warning.notes
+    written = defects[0]
+    assert "exp(x[s])" in written
+    assert "Traceback" in written
+    assert json.dumps(report.to_json())
+
+
+def test_a_form_with_other_values_is_not_taken(monkeypatch, defects):
+    monkeypatch.setattr(OPTIMIZER, "mismatch", lambda *arguments: "result 0 differs")
+    program = driver.discretize(driver.check_text(Source("<test>", MODEL)))
+    better, report = optimize(program)
+    assert better.functions["let:y"].roots == program.functions["let:y"].roots
+    assert [d.code for d in report.diagnostics] == ["W0901"]
+    assert "result 0 differs" in defects[0]
+
+
+def test_what_bodies_of_recurrences_report_is_kept(monkeypatch, defects):
+    text = "dim s = 4\ntensor a[s], x[s]\nlet z[s] = exp(a[s])*exp(2*a[s])*z[s-1] + exp(z[s-1])*exp(2*z[s-1]) + x[s]\n"
+    monkeypatch.setattr(OPTIMIZER, "mismatch", lambda *arguments: "result 0 differs")
+    _, report = optimize(driver.discretize(driver.check_text(Source("<test>", text))))
+    assert len(report.diagnostics) == len(defects) >= 1
+
+
+def test_a_user_sees_a_warning_and_the_result(broken, defects, tmp_path, capsys):
+    from ricci.faces.cli import command
+
+    np.savez(tmp_path / "x.npz", x=np.arange(4.0))
+    (tmp_path / "m.model").write_text(MODEL)
+    arguments = ["run", str(tmp_path / "m.model"), "--input", f"x={tmp_path / 'x.npz'}"]
+    assert command(arguments) == 0
+    shown = capsys.readouterr()
+    assert "warning[W0902]" in shown.err
+    assert "a report to attach is in" in shown.err
+    assert command([*arguments, "--json"]) == 0
+    assert [w["code"] for w in json.loads(capsys.readouterr().out)["warnings"]] == ["W0902"]
+    with pytest.warns(UserWarning, match="W0902"):
+        ricci.model(MODEL.replace("tensor x[s]", "let x[s] = repeat[s](1)"))
