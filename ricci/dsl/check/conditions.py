@@ -11,12 +11,13 @@ from ricci.dsl.check.agreement import demand_unit, describe, numeric, rank_word,
 from ricci.dsl.check.context import Context, Side, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone, refuse_missing
-from ricci.dsl.check.equations import present, real, short_name, two_sides
+from ricci.dsl.check.equations import Formulas, present, real, short_name, space_orders, two_sides
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.sides import sides_of
 from ricci.dsl.check.values import Loaded, Value, leaves, paths, shape
-from ricci.dsl.model import Condition, Event, Initial
+from ricci.dsl.model import Condition, Equation, Event, Initial
 from ricci.dsl.spelling import nearest
+from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
 from ricci.dsl.units import over, raised
 
@@ -53,8 +54,8 @@ def field_named(dotted: tree.Dotted, declarer: Declarer) -> Value:
 # boundary
 
 
-def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer) -> list[Placed]:
-    """One condition for each field, side and component."""
+def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer, formulas: Formulas | None) -> list[Placed]:
+    """One condition for each field, side and component. `formulas`: None where the equations are wrong."""
     sides = [(side, dotted) for dotted in statement.sides for side in sides_of(dotted.names, dotted, declarer.context(statement))]
     fields = [field_named(d, declarer) for d in statement.fields]
     count = len(statement.equations)
@@ -77,7 +78,7 @@ def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer) -> li
         for side, named in sides:
             _side_exists(side, named, dotted, value, declarer)
             context = replace(declarer.context(statement), side=side)
-            out += _read_condition(statement, equality, dotted, value, side, named, rank, context)
+            out += _read_condition(statement, equality, dotted, value, side, named, rank, formulas, context)
     return out
 
 
@@ -101,6 +102,7 @@ def _read_condition(
     side: Side,
     named: tree.Node,
     rank: int,
+    formulas: Formulas | None,
     context: Context,
 ) -> list[Placed]:
     nodes = (equality.left, equality.right)
@@ -117,13 +119,20 @@ def _read_condition(
     own = [name for name, f in fields.items() if f.symbol in leaves(value.data)]
     text = " ".join(statement.span.text.split())
     out: list[Placed] = []
-    says_something = [present(residual, fields) for _, residual in pairs]
+    written = [present(residual, fields) for _, residual in pairs]
+    if formulas is not None:
+        pairs = [(path, formulas.resolved(residual)) for path, residual in pairs]
+    says_something = [names | present(residual, fields) for names, (_, residual) in zip(written, pairs, strict=True)]
     for (path, residual), found in zip(pairs, says_something, strict=True):
         if any(p.condition.residual is residual for p in out):  # the other half of a symmetric tensor
             continue
         if residual is build.zero(residual.type) and any(says_something):  # 0 = 0: u - dot(u, n)*n along n
             continue
+        if formulas is None:
+            continue
         target = _target(path, found, own, side, statement, dotted, equality)
+        if target in formulas.equations:
+            target = _carrier(target, residual, side, formulas.equations[target], equality, context)
         condition = Condition(target, side.coordinate, side.end, residual, text, rank, statement.span)
         out.append(Placed(condition, named))
         checker.spans.setdefault(residual, set()).add(statement.span)
@@ -157,6 +166,17 @@ def _target(
             help=_for_one_component(statement, named[0]) if len(statement.fields) == 1 else "",
         )
     return named[0]
+
+
+def _carrier(name: str, residual: Term, side: Side, equation: Equation, equality: tree.Equality, context: Context) -> str:
+    """The unknown that a condition of a formula is about: the one that is differentiated most along the normal."""
+    fields = context.checker.model.fields
+    found = {n: space_orders(residual, fields[n].symbol).get(side.coordinate, 0) for n in fields if n in present(residual, fields)}
+    if not found:
+        line = equation.span.line if equation.span else "?"
+        label = f"`{equation.text}` (line {line}) gives it without any unknown"
+        raise error("E0105", f"`{name}` takes no condition", equality, label=label)
+    return max(found, key=lambda n: found[n])
 
 
 def _for_one_component(statement: tree.Boundary, component: str) -> str:
@@ -217,7 +237,7 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     return out
 
 
-def read_event(statement: tree.Event, declarer: Declarer) -> Event:
+def read_event(statement: tree.Event, declarer: Declarer, formulas: Formulas | None) -> Event:
     """`event when a > b: u = value`: the margin is what changes its sign."""
     context = declarer.context(statement)
     condition = statement.condition
@@ -238,6 +258,13 @@ def read_event(statement: tree.Event, declarer: Declarer) -> Event:
     if target.arguments:
         raise error("E0203", f"`{short(target)}` cannot be set", target, label="an event sets a field")
     field = field_named(tree.Dotted((target.name,), span=target.name.span), declarer)
+    names = {f.symbol: n for n, f in context.checker.model.fields.items()}
+    given = next((formulas.equations[names[s]] for s in leaves(field.data) if formulas and names[s] in formulas.equations), None)
+    if given is not None:
+        line = given.span.line if given.span else "?"
+        raise error(
+            "E0203", f"`{target.name.id}` cannot be set", target, label=f"`{given.text}` (line {line}) gives it: set what it is made of"
+        )
     family = set(declarer.indices_of(target.items, context)) if target.items else set(field.order[: field.family] if field.order else ())
     inner = replace(context, free=frozenset(family))
     indices.plan(statement.value, inner, refuse_lone, coordinates=False)
@@ -249,7 +276,6 @@ def read_event(statement: tree.Event, declarer: Declarer) -> Event:
     extra = [a for a in value.axes if a not in field.axes]
     if extra:
         raise error("E0202", f"the new value varies along `{extra[0]}`, `{target.name.id}` does not", statement.value)
-    names = {f.symbol: n for n, f in context.checker.model.fields.items()}
     assignments = tuple((names[s], real(t)) for s, t in zip(leaves(field.data), leaves(value.data), strict=True))
     return Event(truth_value, margin, assignments, " ".join(statement.span.text.split()), statement.span)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -14,9 +14,10 @@ from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
 from ricci.dsl.check.expressions import scalar_of, value_of
 from ricci.dsl.check.values import Value, paths, shape
+from ricci.dsl.formulas import explicit_formulas, is_explicit
 from ricci.dsl.model import Equation, Field
 from ricci.dsl.spelling import nearest
-from ricci.dsl.term import Term, walk
+from ricci.dsl.term import Term, substitute, walk
 from ricci.dsl.types import Kind
 from ricci.dsl.units import NUMBER, Powers, multiply, over, raised
 from ricci.errors import Span
@@ -202,10 +203,46 @@ def time_orders(residual: Term, fields: Mapping[str, Field]) -> dict[str, int]:
     return found
 
 
+def space_orders(residual: Term, symbol: Term) -> dict[str, int]:
+    """Highest order of derivative along each coordinate that is applied to a field, nested ones added up."""
+    below: dict[Term, dict[str, int] | None] = {}
+    for term in walk([residual]):
+        orders: dict[str, int] | None = {} if term is symbol else None
+        for argument in term.args:
+            inner = below[argument]
+            if inner is not None:
+                orders = orders or {}
+                for name, n in inner.items():
+                    orders[name] = max(orders.get(name, 0), n)
+        if orders is not None and term.op == "partial" and term.attrs[0] != TIME:
+            coordinate, n = term.attrs
+            orders = {**orders, coordinate: orders.get(coordinate, 0) + n}
+        below[term] = orders
+    return below[residual] or {}
+
+
 def present(residual: Term, fields: Mapping[str, Field]) -> set[str]:
     """Fields that occur in the equation."""
     symbols = {f.symbol: name for name, f in fields.items()}
     return {symbols[t] for t in walk([residual]) if t in symbols}
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """Unknowns that are formulas of others: name -> its equation, and the values by symbol."""
+
+    equations: Mapping[str, Equation]
+    values: Mapping[Term, Term]
+
+    def resolved(self, term: Term) -> Term:
+        """The term without unknowns that are formulas."""
+        return substitute([term], self.values)[0] if self.values else term
+
+
+def formulas_of(checker: Checker) -> Formulas:
+    model = checker.model
+    values = explicit_formulas(model.equations, {name: f.symbol for name, f in model.fields.items()})
+    return Formulas({e.determines: e for e in model.equations if model.fields[e.determines].symbol in values}, values)
 
 
 def match(candidates: Sequence[Candidate], checker: Checker) -> list[Equation]:
@@ -216,12 +253,27 @@ def match(candidates: Sequence[Candidate], checker: Checker) -> list[Equation]:
     taken: dict[str, int] = {}
     _assign([i for i, m in enumerate(moving) if m], lambda i: list(moving[i]), taken)
     left = [i for i in range(len(candidates)) if i not in taken.values()]
-    _assign(left, lambda i: [n for n in fields if n in inside[i] and not (n in taken and moving[taken[n]])], taken)
+
+    def choices(i: int) -> list[str]:
+        """Unknowns without a time derivative, first those that the equation gives explicitly."""
+        names = [n for n in fields if n in inside[i] and not (n in taken and moving[taken[n]])]
+        return sorted(names, key=lambda n: not is_explicit(candidates[i].residual, fields[n].symbol))
+
+    _assign(left, choices, taken)
     left = [i for i in range(len(candidates)) if i not in taken.values()]
     open_fields = [n for n in fields if n not in taken]
     multipliers = [n for n in open_fields if any(n in inside[i] for i in taken.values())]
     for i, name in zip([i for i in left if not moving[i]], multipliers, strict=False):
         taken[name] = i
+
+    def given(i: int) -> list[str]:
+        """What an equation moves, or gives explicitly: `q = dt(u)` determines q where another equation moves u."""
+        explicit = [n for n in fields if n in inside[i] and n not in moving[i] and is_explicit(candidates[i].residual, fields[n].symbol)]
+        return [*moving[i], *explicit]
+
+    rows = range(len(candidates))
+    for i in [i for i in rows if i not in taken.values()]:
+        _assign(rows, given, taken, [i])
     _report(candidates, taken, moving, checker)
     out = []
     for name, i in sorted(taken.items(), key=lambda item: item[1]):
@@ -231,10 +283,8 @@ def match(candidates: Sequence[Candidate], checker: Checker) -> list[Equation]:
     return out
 
 
-def _assign(rows: Sequence[int], choices: object, taken: dict[str, int]) -> None:
-    """Augmenting paths (Kuhn): as many rows as possible get a field of their own; existing choices may move."""
-    options = choices
-    assert callable(options)
+def _assign(rows: Sequence[int], options: Callable[[int], list[str]], taken: dict[str, int], new: Sequence[int] | None = None) -> None:
+    """Augmenting paths (Kuhn): as many of the `new` rows as possible get a field of their own; choices of `rows` may move."""
 
     def augment(i: int, seen: set[str]) -> bool:
         for name in options(i):
@@ -246,7 +296,7 @@ def _assign(rows: Sequence[int], choices: object, taken: dict[str, int]) -> None
                 return True
         return False
 
-    for i in rows:
+    for i in rows if new is None else new:
         augment(i, set())
 
 
@@ -292,4 +342,4 @@ def _same_axes(candidate: Candidate, f: Field, checker: Checker) -> None:
         )
 
 
-__all__ = ["NUMBER", "Candidate", "match", "read_equation", "read_reactions"]
+__all__ = ["NUMBER", "Candidate", "Formulas", "formulas_of", "match", "read_equation", "read_reactions"]

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from ricci.dsl import build
 from ricci.dsl.check.conditions import Placed
 from ricci.dsl.check.context import Checker
-from ricci.dsl.check.equations import present, short_name
+from ricci.dsl.check.equations import present, short_name, space_orders
 from ricci.dsl.check.sampling import Sampler
-from ricci.dsl.check.wellposed import space_orders
 from ricci.dsl.model import Equation, Field, Initial
 from ricci.dsl.term import Term, substitute, walk
 

@@ -6,26 +6,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from ricci.dsl import build, tree
+from ricci.dsl import tree
 from ricci.dsl.check import indices, notes
 from ricci.dsl.check.agreement import demand_unit, short, truth
 from ricci.dsl.check.conditions import Placed, read_boundary, read_event, read_initial
-from ricci.dsl.check.context import Context, error
+from ricci.dsl.check.context import error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
-from ricci.dsl.check.equations import Candidate, match, read_equation, read_reactions
-from ricci.dsl.check.expressions import compared, entity_of, scalar_of, value_of
+from ricci.dsl.check.equations import Candidate, Formulas, formulas_of, match, read_equation, read_reactions
+from ricci.dsl.check.expressions import compared, scalar_of
 from ricci.dsl.check.iterations import read_iterate
-from ricci.dsl.check.scope import Scope
+from ricci.dsl.check.looks import computed, read_output, read_plot, refuse_end, refuse_moving
 from ricci.dsl.check.solve_options import read_solve, result_of
-from ricci.dsl.check.values import Value, leaves, mapped, paths
+from ricci.dsl.check.values import Value
 from ricci.dsl.check.wellposed import check_conditions, check_conservative, check_initials
-from ricci.dsl.model import Check, Comparison, Initial, Output, Plot, Quantity, Unit
+from ricci.dsl.model import Check, Comparison, Initial, Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
-from ricci.dsl.term import Term
 
-FILES = (".npz", ".zarr", ".nc", ".png", ".npy", ".onnx", ".h5", ".csv", ".pdf", ".svg")
+SAVED = (".npz", ".zarr", ".nc", ".onnx")  # files that hold what `save` names
 
 
 def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
@@ -60,6 +59,7 @@ def _solves(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
         if isinstance(statement, tree.Solve):
             with checker.attempt():
                 solve = read_solve(statement, declarer.context(statement))
+                refuse_end(solve, declarer)
                 checker.model.solves.append(solve)
                 tol = solve.option("tol")
                 number = constant_of(tol.arguments[0]) if tol else None
@@ -93,40 +93,50 @@ def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
 
 
 def _physics(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
+    """Equations first: which unknowns are formulas of others decides what conditions are about."""
     checker = declarer.checker
     before = len(checker.diagnostics.errors)
-    candidates: list[Candidate] = []
+    broken = any(d.state == "failed" for d in declarer.scope.declarations.values())
+    candidates = _candidates(declarer, statements)
+    formulas: Formulas | None = None
+    if not broken and len(checker.diagnostics.errors) == before:
+        checker.model.equations += match(candidates, checker) if candidates else []
+        formulas = formulas_of(checker)
     placed: list[Placed] = []
     initials: list[tuple[Initial, tree.Node]] = []
-    names: dict[str, tree.Name] = {}
     for rank, statement in enumerate(statements):
         with checker.attempt():
             match statement:
-                case tree.Equation():
-                    if statement.name is not None:
-                        _equation_name(statement.name, names)
-                    candidates += read_equation(statement, declarer)
                 case tree.Boundary():
-                    placed += read_boundary(statement, rank, declarer)
+                    placed += read_boundary(statement, rank, declarer, formulas)
                 case tree.Initial():
                     initials += _initial(statement, declarer)
                 case tree.Event():
-                    checker.model.events.append(read_event(statement, declarer))
-    candidates += read_reactions([s for s in statements if isinstance(s, tree.Reaction)], declarer)
-    if len(checker.diagnostics.errors) > before or any(d.state == "failed" for d in declarer.scope.declarations.values()):
+                    checker.model.events.append(read_event(statement, declarer, formulas))
+    if broken or len(checker.diagnostics.errors) > before:
         return
     if not candidates and checker.model.fields:
         _unknowns_without_equations(declarer)
         return
-    checker.model.equations += match(candidates, checker)
-    if len(checker.diagnostics.errors) > before:
-        return
-    check_conditions(placed, checker)
+    assert formulas is not None
+    check_conditions(placed, formulas, checker)
     check_initials(initials, checker)
     checker.model.conditions += [p.condition for p in placed if p.condition.coordinate]
     checker.model.initials += [i for i, _ in initials]
     if len(checker.diagnostics.errors) == before:
         notes.add(checker, placed)
+
+
+def _candidates(declarer: Declarer, statements: Sequence[tree.Statement]) -> list[Candidate]:
+    names: dict[str, tree.Name] = {}
+    found: list[Candidate] = []
+    for statement in statements:
+        if isinstance(statement, tree.Equation):
+            with declarer.checker.attempt():
+                if statement.name is not None:
+                    _equation_name(statement.name, names)
+                found += read_equation(statement, declarer)
+    return found + read_reactions([s for s in statements if isinstance(s, tree.Reaction)], declarer)
 
 
 def _equation_name(name: tree.Name, names: dict[str, tree.Name]) -> None:
@@ -168,12 +178,11 @@ def _observe(statement: tree.Statement, declarer: Declarer) -> None:
     checker = declarer.checker
     match statement:
         case tree.Check():
-            context = replace(declarer.context(statement), scope=_computed(declarer))
-            checker.model.checks.append(read_check(statement, context))
+            checker.model.checks.append(read_check(statement, declarer))
         case tree.Output():
-            checker.model.outputs.append(_output(statement, declarer))
+            checker.model.outputs.append(read_output(statement, declarer))
         case tree.Plot():
-            checker.model.plots += _plot(statement, declarer)
+            checker.model.plots += read_plot(statement, declarer)
         case tree.Save():
             _save(statement, declarer)
         case tree.Sweep():
@@ -189,27 +198,14 @@ def _observe(statement: tree.Statement, declarer: Declarer) -> None:
                 raise error("E0104", f"this is ricci 0.1, the text asks for {statement.number}", statement)
 
 
-def _computed(declarer: Declarer) -> Scope:
-    """Names as a check sees them: a definition that is computed on its own stands for the array that came out."""
-    scope = Scope(declarer.scope)
-    for name, declaration in declarer.scope.declarations.items():
-        if declaration.word == "let" and declaration.state == "done" and isinstance(declaration.entity, Value):
-            value = declaration.entity
-            found = [".".join((name, *path)) for path, _ in paths(value.data, value.labels)]
-            if all(label in declarer.model.lets for label in found):
-                symbols = iter([build.symbol(label, leaf.type) for label, leaf in zip(found, leaves(value.data), strict=True)])
-                scope.define(
-                    name, "let", declaration.span, replace(value, data=mapped(lambda t, symbols=symbols: next(symbols), value.data))
-                )
-    return scope
-
-
-def read_check(statement: tree.Check, context: Context) -> Check:
+def read_check(statement: tree.Check, declarer: Declarer) -> Check:
     """A conjunction of comparisons is kept as such, so that its values can be shown."""
+    context = replace(declarer.context(statement), scope=computed(declarer))
     node = statement.condition
     indices.plan(node, context, refuse_lone, coordinates=False)
     condition = scalar_of(node, context)
     term = truth(condition, node)
+    refuse_moving(condition, node, declarer)
     if term.axes:
         axis = next(iter(term.axes))
         raise error("E0206", "a check is true or false", node, label=f"this varies along `{axis}`: write max(...), mean(...) or all(...)")
@@ -234,75 +230,6 @@ def _shown(*values: Value) -> Unit:
     return next((v.shown for v in values if v.shown is not None and v.shown.text and v.shown.powers == v.unit), Unit())
 
 
-def quantities(node: tree.Expr, context: Context) -> list[Quantity]:
-    """A named value to observe, one for each component."""
-    indices.plan(node, context, lambda index, where: None, coordinates=False)
-    value = value_of(node, context)
-    unit = value.shown if value.shown is not None and value.shown.powers == value.unit else None
-    if unit is None:
-        from ricci.dsl.check.quantities import unit_from
-
-        unit = unit_from(value, context.checker) or Unit()
-    out = []
-    for path, term in paths(value.data, value.labels):
-        label = _text(node) + "".join(f".{p}" for p in path)
-        order = value.order if value.order is not None and set(value.order) == set(term.axes) else tuple(term.axes)
-        out.append(Quantity(label, term, unit, order))
-    return out
-
-
-def _times(arguments: Sequence[tree.Argument], context: Context) -> tuple[Term, ...]:
-    out = []
-    for argument in arguments:
-        node = argument
-        if isinstance(argument, tree.Keyword):
-            if argument.name.id != "t":
-                guess = "did you mean `t`?" if nearest(argument.name.id, ["t"]) else "an instant is t=..."
-                raise error("E0104", f"`at` takes no `{argument.name.id}`", argument.name, label=guess)
-            node = argument.value
-        assert isinstance(node, tree.Expr)
-        out.append(_moment(node, context))
-    return tuple(out)
-
-
-def _moment(node: tree.Expr, context: Context) -> Term:
-    value = scalar_of(node, context)
-    demand_unit(value, context.checker.time_unit, node, context, "a time")
-    if value.axes:
-        raise error("E0206", "a time is one number", node)
-    return value.term
-
-
-def _path(path: tree.String) -> str:
-    if not path.value.lower().endswith(FILES):
-        raise error("E0811", f'"{path.value}" has no known extension', path, label=f"one of {', '.join(FILES[:4])}")
-    return path.value
-
-
-def _output(statement: tree.Output, declarer: Declarer) -> Output:
-    context = declarer.context(statement)
-    found: list[Quantity] = []
-    for node in statement.quantities:
-        entity = entity_of(node, context) if isinstance(node, tree.Name) else None
-        if entity is not None and not isinstance(entity, Value) and type(entity).__name__ == "Layered":
-            context.checker.lacking(f"the export of the layer `{short(node)}`", statement.span)
-            continue
-        found += quantities(node, context)
-    every = _moment(statement.every, context) if statement.every is not None else None
-    if every is not None:
-        number = constant_of(every)
-        if number is not None and number <= 0:
-            assert statement.every is not None
-            raise error("E0705", "`every` takes a positive time", statement.every)
-    return Output(tuple(found), every, _times(statement.at, context), _path(statement.path), statement.span)
-
-
-def _plot(statement: tree.Plot, declarer: Declarer) -> list[Plot]:
-    context = declarer.context(statement)
-    path = _path(statement.path) if statement.path is not None else None
-    return [Plot(q, _times(statement.at, context), path, statement.span) for q in quantities(statement.quantity, context)]
-
-
 def _save(statement: tree.Save, declarer: Declarer) -> None:
     first = statement.what.names[0]
     declaration = declarer.scope.find(first.id)
@@ -315,7 +242,8 @@ def _save(statement: tree.Save, declarer: Declarer) -> None:
             label=f"did you mean `{guess}`?" if guess else "not declared",
         )
     declaration.resolve()
-    _path(statement.path)
+    if not statement.path.value.endswith(SAVED):
+        raise error("E0811", f'"{statement.path.value}" has no known extension', statement.path, label=f"one of {', '.join(SAVED)}")
     declarer.checker.lacking(f"`save {statement.what.text}`", statement.span)
 
 

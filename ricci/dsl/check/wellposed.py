@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ricci.dsl import tree
 from ricci.dsl.check.conditions import Placed
 from ricci.dsl.check.context import Checker
-from ricci.dsl.check.equations import short_name
+from ricci.dsl.check.equations import Formulas, short_name, space_orders
 from ricci.dsl.model import Call, Domain, Equation, Field, Initial
 from ricci.dsl.ops import linear
 from ricci.dsl.term import Term, walk
@@ -18,28 +18,12 @@ TIME = "t"
 LARGEST_GROUP = 10  # fields of one first-order system that are counted together
 
 
-def space_orders(residual: Term, symbol: Term) -> dict[str, int]:
-    """Highest order of derivative along each coordinate that is applied to a field, nested ones added up."""
-    below: dict[Term, dict[str, int] | None] = {}
-    for term in walk([residual]):
-        orders: dict[str, int] | None = {} if term is symbol else None
-        for argument in term.args:
-            inner = below[argument]
-            if inner is not None:
-                orders = orders or {}
-                for name, n in inner.items():
-                    orders[name] = max(orders.get(name, 0), n)
-        if orders is not None and term.op == "partial" and term.attrs[0] != TIME:
-            coordinate, n = term.attrs
-            orders = {**orders, coordinate: orders.get(coordinate, 0) + n}
-        below[term] = orders
-    return below[residual] or {}
-
-
-def check_conditions(placed: Sequence[Placed], checker: Checker) -> None:
-    """E0301, E0302, E0105 for boundary conditions, by component and coordinate."""
+def check_conditions(placed: Sequence[Placed], formulas: Formulas, checker: Checker) -> None:
+    """E0301, E0302, E0105 for boundary conditions, by component and coordinate; what is a formula of others is put in."""
     model = checker.model
-    own = {e.determines: e for e in model.equations}
+    own = {
+        e.determines: replace(e, residual=formulas.resolved(e.residual)) for e in model.equations if e.determines not in formulas.equations
+    }
     for domain in model.domains.values():
         for c in domain.coordinates:
             if c.periodic:

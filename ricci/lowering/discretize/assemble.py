@@ -127,8 +127,8 @@ class Assembly:
 
     @property
     def now(self) -> list[Term]:
-        """Time and states: parameters of everything that is evaluated at an instant."""
-        return [TIME_SYMBOL, *(s.symbol for s in self.states)]
+        """Time and states: parameters of everything that is evaluated at an instant; none in a model without time."""
+        return [TIME_SYMBOL, *(s.symbol for s in self.states)] if self.states else []
 
     def rhs(self) -> Function:
         results = []
@@ -169,7 +169,7 @@ class Assembly:
                 Argument(name_of(symbol), known.values, "data", initial.value, component.field.order, component.field.unit)
             )
             return self._on_state(symbol, unknown)
-        value = initial.value
+        value = self.system.resolve(initial.value)
         for _ in self.system.components:
             replacement = {}
             for other in self.system.components:
@@ -187,7 +187,11 @@ class Assembly:
         return self._on_state(value, unknown)
 
     def final(self) -> Function:
-        results = [(name, self._everywhere(f.symbol)) for name, f in self.model.fields.items()]
+        results = []
+        for equation in self.model.equations:
+            with self.lowering.about(equation.text, equation.span):
+                results.append((equation.determines, self._everywhere(self.model.fields[equation.determines].symbol)))
+        results.sort(key=lambda item: list(self.model.fields).index(item[0]))
         return self.function("final", results, self.now)
 
     def events(self) -> dict[str, Function]:
@@ -228,8 +232,7 @@ class Assembly:
                     self._enter_instants()
                     results.append((name, self._everywhere(at_end)))
             roots = [t for _, t in results]
-            first = self.now if self.states else []
-            found[f"check:{k}"] = self.function(f"check:{k}", results, [s for s in first if s in set(symbols(roots))])
+            found[f"check:{k}"] = self.function(f"check:{k}", results, [s for s in self.now if s in set(symbols(roots))])
         return found
 
     def _enter_instants(self) -> None:
@@ -297,11 +300,12 @@ class Assembly:
         if self.states:
             functions["initial"] = self.initial()
             functions["rhs"] = self.rhs()
-            functions["final"] = self.final()
             functions.update(self.events())
-            looks, at = self.outputs()
-            functions.update(looks)
-            moments += at
+        if self.model.fields:
+            functions["final"] = self.final()
+        looks, at = self.outputs()
+        functions.update(looks)
+        moments += at if self.states else []
         functions.update(self.definitions())
         functions.update({name: layer.function for name, layer in self.model.layers.items()})
         functions.update(self.checks())

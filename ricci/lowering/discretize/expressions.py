@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 
 from ricci.dsl import build
 from ricci.dsl.derivative import tangent
@@ -166,12 +165,3 @@ def is_flux(term: Term, coordinate: str) -> bool:
     """Whether the term is a flux: first derivatives along the coordinate, none inside another."""
     inner = inner_derivatives(term, coordinate)
     return bool(inner) and all(orders[coordinate] == 1 and not contains_derivative(f, coordinate) for f, orders in inner)
-
-
-def negated_quotient(rest: Term, coefficient: Term) -> Term:
-    """-rest / coefficient: the solution of coefficient * u + rest = 0."""
-    if coefficient.op == "const":
-        value = coefficient.attrs[0]
-        if isinstance(value, Fraction) and value:
-            return build.scale(-1 / value, rest)
-    return build.neg(build.divide(rest, coefficient))

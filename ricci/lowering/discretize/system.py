@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from ricci.dsl import build
 from ricci.dsl.derivative import depends, split_linear
+from ricci.dsl.elimination import LARGEST_COUPLED, eliminate, groups
+from ricci.dsl.formulas import explicit_formulas
 from ricci.dsl.model import Equation, Field, Model
 from ricci.dsl.ops import OPERATORS
 from ricci.dsl.term import Term, rewrite, walk
 from ricci.errors import CannotLower
-from ricci.lowering.discretize.elimination import LARGEST_COUPLED, eliminate, groups
-from ricci.lowering.discretize.expressions import TIME, along_time, differentiate, negated_quotient, normal, orders_of, partials
+from ricci.lowering.discretize.expressions import TIME, along_time, differentiate, orders_of, partials
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ class System:
 
     def resolve(self, term: Term) -> Term:
         """The term with time derivatives replaced by components and right-hand sides, and defined fields by their formulas."""
-        return Resolver(self.fields, self.defined, self.meaning).resolve(term)
+        inner = Resolver(self.fields, {}, self.meaning)
+        occurring = set(walk([term])) if self.defined else set()
+        defined = {symbol: inner.resolve(formula) for symbol, formula in self.defined.items() if symbol in occurring}
+        return Resolver(self.fields, defined, self.meaning).resolve(term)
 
     def resolve_velocities(self, term: Term) -> Term:
         """As `resolve`, but only time derivatives that are components are replaced."""
@@ -100,29 +104,14 @@ def make_system(model: Model) -> System:
 
 def _definitions(model: Model, by_field: Mapping[str, Equation], fields: frozenset[Term]) -> dict[Term, Term]:
     """Fields without a time derivative whose equation gives them explicitly, substituted into each other."""
-    formulas: dict[Term, Term] = {}
+    formulas = explicit_formulas(model.equations, {name: f.symbol for name, f in model.fields.items()})
     for name, equation in by_field.items():
-        if equation.time_order:
-            continue
-        symbol = model.fields[name].symbol
-        residual = normal(equation.residual)
-        split = split_linear(residual, symbol)
-        if split is None or depends(split[0], symbol) or depends(split[1], symbol) or not depends(residual, symbol):
-            what = (
-                f"`{equation.text}`, which has no time derivative of `{name}` and is no formula for it (a constraint or a steady equation)"
-            )
-            raise CannotLower("E0601", f"this version cannot solve {what}", equation.span)
-        formulas[symbol] = negated_quotient(split[1], split[0])
-    resolved: dict[Term, Term] = {}
-    waiting = dict(formulas)
-    while waiting:
-        ready = [s for s, formula in waiting.items() if not any(t in waiting for t in walk([formula]))]
-        if not ready:
-            name = next(n for n in by_field if model.fields[n].symbol in waiting)
-            raise CannotLower("E0601", f"this version cannot solve the equations that define `{name}` by itself", by_field[name].span)
-        for symbol in ready:
-            resolved[symbol] = Resolver(fields, resolved, {}).resolve(waiting.pop(symbol))
-    return resolved
+        if not equation.time_order and model.fields[name].symbol not in formulas:
+            what = f"`{equation.text}`, which has no time derivative of `{name}` and is no formula for it"
+            others = "a constraint, a steady equation, or one of several that need each other"
+            raise CannotLower("E0601", f"this version cannot solve {what} ({others})", equation.span)
+    resolver = Resolver(fields, {}, {})
+    return {symbol: resolver.resolve(formula) for symbol, formula in formulas.items()}
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from ricci.dsl import build
 from ricci.dsl.derivative import depends, split_linear
+from ricci.dsl.elimination import LARGEST_COUPLED, circles, eliminate, negated_quotient
 from ricci.dsl.model import Condition
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Type
 from ricci.errors import CannotLower, Span
-from ricci.lowering.discretize.elimination import LARGEST_COUPLED, eliminate
-from ricci.lowering.discretize.expressions import TIME, negated_quotient, normal, orders_of
+from ricci.lowering.discretize.expressions import TIME, normal, orders_of
 from ricci.lowering.discretize.grid import SIDES, Along, Line, all_nodes, state_nodes
 
 
@@ -123,26 +123,10 @@ def _solved(solving: list[_Solving]) -> list[Term]:
     inside = [set(walk([s.residual])) for s in solving]
     below = [{j for j, other in enumerate(solving) if j != k and other.node in inside[k]} for k in range(len(solving))]
     values = [_solved_alone(s) for s in solving]
-    for group in _circles(below):
+    for group in circles(below):
         for k, value in zip(group, _solved_together([solving[k] for k in group]), strict=True):
             values[k] = value
     return values
-
-
-def _circles(below: list[set[int]]) -> list[list[int]]:
-    """Groups of two and more of which each reaches every other one."""
-    reached = []
-    for k in range(len(below)):
-        known: set[int] = set()
-        stack = list(below[k])
-        while stack:
-            j = stack.pop()
-            if j not in known:
-                known.add(j)
-                stack.extend(below[j])
-        reached.append(known)
-    groups = {tuple(j for j in range(len(below)) if j in reached[k] and k in reached[j]) for k in range(len(below)) if k in reached[k]}
-    return [list(group) for group in sorted(groups)]
 
 
 def _solved_alone(s: _Solving) -> Term:

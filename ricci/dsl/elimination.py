@@ -1,13 +1,12 @@
-"""Linear equations between terms, solved for a few unknowns by elimination: time derivatives, and conditions of one side."""
+"""Linear equations between terms, solved for a few unknowns by elimination: time derivatives, conditions of one side, formulas."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 from ricci.dsl import build
 from ricci.dsl.term import Term
-from ricci.errors import CannotLower
-from ricci.lowering.discretize.expressions import negated_quotient
 
 LARGEST_COUPLED = 8  # unknowns that one elimination solves for at once
 
@@ -34,7 +33,7 @@ def eliminate(
     group: Sequence[str],
     coefficients: Mapping[str, Mapping[str, Term]],
     rests: Mapping[str, Term],
-    undetermined: Callable[[str], CannotLower],
+    undetermined: Callable[[str], Exception],
 ) -> dict[str, Term]:
     """The unknowns x of sum_j coefficients[i][j] x_j + rests[i] = 0 for a group of equations, as terms without any of them.
 
@@ -64,3 +63,28 @@ def eliminate(
 
 def _is_zero(term: Term) -> bool:
     return term is build.zero(term.type)
+
+
+def negated_quotient(rest: Term, coefficient: Term) -> Term:
+    """-rest / coefficient: the solution of coefficient * u + rest = 0."""
+    if coefficient.op == "const":
+        value = coefficient.attrs[0]
+        if isinstance(value, Fraction) and value:
+            return build.scale(-1 / value, rest)
+    return build.neg(build.divide(rest, coefficient))
+
+
+def circles(below: list[set[int]]) -> list[list[int]]:
+    """Groups of two and more of which each reaches every other one."""
+    reached = []
+    for k in range(len(below)):
+        known: set[int] = set()
+        stack = list(below[k])
+        while stack:
+            j = stack.pop()
+            if j not in known:
+                known.add(j)
+                stack.extend(below[j])
+        reached.append(known)
+    groups = {tuple(j for j in range(len(below)) if j in reached[k] and k in reached[j]) for k in range(len(below)) if k in reached[k]}
+    return [list(group) for group in sorted(groups)]
