@@ -19,11 +19,13 @@ from ricci.backends.labelled import Labelled
 from ricci.backends.simulation import Progress, Simulation, Trajectory, end_time, parameter_names, stops_of
 from ricci.driver import Settings
 from ricci.dsl import reference
-from ricci.dsl.model import Model
+from ricci.dsl.model import Model, Output, Plot, Unit
+from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
-from ricci.errors import CannotLower, CannotRun, Diagnostic, RicciError, Source
-from ricci.faces.keeping import Keeper, Pictures, as_declared, positions
+from ricci.dsl.term import Function, Term, symbols
+from ricci.errors import CannotRun, Diagnostic, RicciError, Source
+from ricci.faces.keeping import Kept, as_declared, positions
 from ricci.faces.outcome import CheckResult, Outcome
 
 Array = np.ndarray[Any, Any]
@@ -67,17 +69,20 @@ def execute(
         binding = bind(
             program, Reader.for_model(_path_of(source), settings.allow_read), dict(settings.input), settings.weights, settings.seed
         )
-    asked: list[Any] = [*model.outputs, *model.plots]
-    if asked and not program.states and write:
-        raise CannotLower("E0601", "this version writes `output` and `plot` of time-dependent models only", asked[0].span)
-    folder = Path(out) if out else Path()
-    if program.states:
-        Integration(model, program, binding, settings, folder, watch, outcome).run(plot, write, listen)
-    if any(name.startswith("let:") or name in model.layers for name in program.functions):
-        evaluate(model, program, binding, settings, watch, outcome)
-    _checks(model, program, outcome, binding)
-    if not program.states and not program.functions:
+    if not program.functions:
         raise CannotRun("E0707", "the model has nothing to compute: no equations, no definitions, no layers")
+    kept = Kept(model, program, binding, Path(out) if out else Path(), settings, plot) if write else None
+    try:
+        evaluate(model, program, binding, settings, watch, outcome)
+        _all_given(model, program, binding)
+        if program.states:
+            Integration(model, program, binding, settings, watch, outcome, kept).run(listen)
+        elif kept is not None:
+            look(model, program, binding, settings, watch, outcome, kept)
+    finally:
+        if kept is not None:
+            kept.abort()
+    _checks(model, program, outcome, binding)
     return outcome
 
 
@@ -85,10 +90,29 @@ def _path_of(source: Source) -> str | None:
     return None if source.name.startswith("<") else source.name
 
 
-def _missing(binding: Binding) -> None:
-    """E0802 for the first argument without a value."""
+def _missing(model: Model, binding: Binding) -> None:
+    """E0802 for the first argument without a value; the inputs of layers are nobody's but their own."""
+    own = {name for layer in model.layers.values() for name in (layer.name, *parameter_names(layer.function))}
     for name, remedy in binding.missing.items():
-        raise CannotRun("E0802", f"`{name}` has no value", help=f"ricci run {remedy} ...")
+        if name not in own:
+            raise CannotRun("E0802", f"`{name}` has no value", help=f"ricci run {remedy} ...")
+
+
+def _all_given(model: Model, program: Program, binding: Binding) -> None:
+    """E0802 for an `output` or `plot` of what has no value."""
+    known = {*binding.values, "t", *(s.name for s in program.states)}
+    looks: list[tuple[str, Output | Plot]] = [(f"output:{k}", output) for k, output in enumerate(model.outputs)]
+    looks += [(f"plot:{k}", plot) for k, plot in enumerate(model.plots)]
+    for name, statement in looks:
+        lacking = [p for p in parameter_names(program.functions[name]) if p not in known]
+        if lacking:
+            shown = lacking[0] if lacking[0] in binding.missing else lacking[0].partition(".")[0]
+            raise CannotRun(
+                "E0802",
+                f"`{name.partition(':')[0]}` needs `{shown}`, which has no value",
+                statement.span,
+                help=f"ricci run {binding.missing.get(shown, '')} ...",
+            )
 
 
 @dataclass
@@ -99,29 +123,23 @@ class Integration:
     program: Program
     binding: Binding
     settings: Settings
-    folder: Path
     watch: Stopwatch
     outcome: Outcome
+    kept: Kept | None
 
-    def run(self, plot: bool, write: bool, listen: Callable[[Progress], None] | None) -> None:
-        _missing(self.binding)
+    def run(self, listen: Callable[[Progress], None] | None) -> None:
+        _missing(self.model, self.binding)
         values, sizes = self.binding.values, self.binding.sizes
         if self.program.end is None:
             raise CannotRun("E0707", "the model does not say how far to run", help="solve { until: t=1 }")
         end = end_time(self.program.end, values, sizes)
         stops = stops_of(self.program.instants, end, values, sizes)
         self._compile()
-        keeper = Keeper(self.model, self.program, self.binding, self.folder, self.settings) if write else None
-        pictures = Pictures(self.model, self.program, self.binding, self.folder) if write else None
-        kept = frozenset(i.function for i in self.program.instants if i.function.startswith("snapshot:"))
-
-        def record(name: str, moment: float, arrays: dict[str, Any]) -> None:
-            for sink in (keeper, pictures):
-                if sink is not None:
-                    sink.take(name, moment, arrays)
-
+        kept = self.kept
+        wanted = frozenset(i.function for i in self.program.instants if i.function.startswith("snapshot:"))
+        record = kept.take if kept is not None else lambda name, moment, arrays: None
         simulation = Simulation(
-            self.program, values, end, self._call, self.controls, self.program.tolerance, listen or (lambda _: None), record, kept
+            self.program, values, end, self._call, self.controls, self.program.tolerance, listen or (lambda _: None), record, wanted
         )
         try:
             with self.watch.stage("compile"):
@@ -129,17 +147,12 @@ class Integration:
             with self.watch.stage("simulate"):
                 trajectory = simulation.run(stops)
             self._finish(trajectory)
-            if keeper:
-                self.outcome.outputs += keeper.close()
-            if pictures:
-                self.outcome.outputs += pictures.close(self.outcome.results if plot else {})
+            if kept is not None:
+                _write(kept, self.watch, self.outcome)
         except KeyboardInterrupt:
-            if keeper and hasattr(simulation, "trajectory"):
-                keeper.save_state(simulation.trajectory)
+            if kept is not None and hasattr(simulation, "trajectory"):
+                kept.save_state(simulation.trajectory)
             raise
-        finally:
-            if keeper:
-                keeper.abort()
 
     def _compile(self) -> None:
         """Choose the method, optimize, add the time loop, generate code for it."""
@@ -161,7 +174,7 @@ class Integration:
         if self.settings.backend == "cpu":
             with self.watch.stage("compile"):
                 self.advance = driver.compiled(program, "advance", self.settings)
-                self.outcome.kernels = driver.kernel_names(self.advance)
+                self.outcome.kernels += driver.kernel_names(self.advance)
         self.program = program
 
     def _call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,31 +191,46 @@ class Integration:
         outcome.steps, outcome.rejected = trajectory.steps, trajectory.rejected
         if trajectory.steps:
             outcome.dt_min, outcome.dt_max = trajectory.dt_min, trajectory.dt_max
-        outcome.seconds["run"] = trajectory.seconds
+        outcome.seconds["run"] = outcome.seconds.get("run", 0.0) + trajectory.seconds
         outcome.points = max((int(np.size(a)) for a in trajectory.states.values()), default=0)
         if self.advance is not None:
-            outcome.planned_bytes = int(self.advance.planned_bytes(self.binding.sizes))
+            outcome.planned_bytes += int(self.advance.planned_bytes(self.binding.sizes))
         known = {**self.binding.values, **trajectory.states, "t": trajectory.time}
         final = self._call("final", known)
         for name, array in final.items():
-            outcome.results[name] = self._labelled(name, array)
+            outcome.results[name] = _labelled(self.model, self.program, self.binding, "final", name, array)
         for snapshots in trajectory.snapshots.values():
             for _, taken in snapshots:
                 known.update(taken)
         self.binding.values.update(known)
 
-    def _labelled(self, name: str, array: Array) -> Labelled:
-        described = self.model.fields[name]
-        order = tuple(described.order)
-        values = as_declared(array, order, described.unit)
-        where = {a: (c.values, c.unit) for a, c in positions(self.program, self.model, self.binding, order).items()}
-        return Labelled(name, values, order, described.unit.text, where)
+
+def _labelled(model: Model, program: Program, binding: Binding, function: str, label: str, array: Array) -> Labelled:
+    """A result of a function as the user declared it: order of axes, unit, positions."""
+    order, unit = _described(model, function, label)
+    where = {a: (c.values, c.unit) for a, c in positions(program, model, binding, order).items()}
+    return Labelled(label, as_declared(array, order, unit), order, unit.text, where)
+
+
+def _described(model: Model, function: str, label: str) -> tuple[tuple[str, ...], Unit]:
+    """Declared order of the axes, and unit, of a result of `let:NAME`, `final` or a layer."""
+    if function in model.layers:
+        return tuple(dict(model.layers[function].outputs)[label]), Unit()
+    declared = model.fields[label] if function == "final" else model.lets[label]
+    return tuple(declared.order), declared.unit
+
+
+def _write(kept: Kept, watch: Stopwatch, outcome: Outcome) -> None:
+    """Everything that was kept becomes files."""
+    with watch.stage("write"):
+        outcome.outputs += kept.close(outcome.results)
 
 
 def evaluate(model: Model, program: Program, binding: Binding, settings: Settings, watch: Stopwatch, outcome: Outcome) -> None:
-    """Definitions and layers whose inputs are all given; the others are named in a note."""
+    """Definitions, layers and unknowns without equations in time, whose inputs are all given; the others are named in a note."""
     lets = [n for n in program.functions if n.startswith("let:")]
-    for name in [*lets, *model.layers]:
+    formulas = ["final"] if "final" in program.functions and not program.states else []
+    for name in [*lets, *model.layers, *formulas]:
         function = program.functions[name]
         lacking = [p for p in parameter_names(function) if p not in binding.values]
         if lacking and lets and name in model.layers:
@@ -216,18 +244,27 @@ def evaluate(model: Model, program: Program, binding: Binding, settings: Setting
         arguments = {p: binding.values[p] for p in parameter_names(function)}
         results = _evaluate_function(program, name, arguments, binding, settings, watch, outcome)
         for label, array in results.items():
-            order = _order_of(model, name, label, array)
-            canonical = tuple(sorted(order))
-            binding.values[label] = array
-            outcome.results[label] = Labelled(label, np.transpose(array, [canonical.index(a) for a in order]), order)
+            binding.values[f"{name}.{label}" if name in model.layers else label] = array
+            outcome.results[label] = _labelled(model, program, binding, name, label, array)
     if binding.drawn and outcome.results:
         outcome.notes.append(f"weights drawn from seed {settings.seed}: {', '.join(binding.drawn)}")
 
 
-def _order_of(model: Model, function: str, label: str, array: Array) -> tuple[str, ...]:
-    if function.startswith("let:"):
-        return tuple(model.lets[function.removeprefix("let:")].order)
-    return tuple(dict(model.layers[function].outputs)[label])
+def look(model: Model, program: Program, binding: Binding, settings: Settings, watch: Stopwatch, outcome: Outcome, kept: Kept) -> None:
+    """Evaluate and write what `output` and `plot` say of a model without time; what is a result already is not computed anew."""
+    known: dict[Term, Array] = {}
+    for name in [n for n in program.functions if n.startswith(("output:", "plot:"))]:
+        function = program.functions[name]
+        known.update({t: binding.values[name_of(t)] for t in function.roots if t.op == "symbol" and name_of(t) in binding.values})
+        new = tuple((label, term) for label, term in function.results if term not in known)
+        if new:
+            needed = set(symbols([term for _, term in new]))
+            smaller = Function(name, tuple(p for p in function.params if p in needed), new)
+            arguments = {p: binding.values[p] for p in parameter_names(smaller)}
+            found = _evaluate_function(program.with_functions({name: smaller}), name, arguments, binding, settings, watch, outcome)
+            known.update({term: found[label] for label, term in new})
+        kept.take(name, 0.0, {label: known[term] for label, term in function.results})
+    _write(kept, watch, outcome)
 
 
 def _evaluate_function(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,16 @@ from ricci.backends.simulation import Trajectory
 from ricci.driver import Settings
 from ricci.dsl import reference
 from ricci.dsl.model import Model, Output, Plot, Quantity, Unit
+from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Program
-from ricci.faces.outputs import Coordinate, Recorder, Variable
+from ricci.dsl.term import symbols
+from ricci.errors import CannotRun
+from ricci.faces import pictures
+from ricci.faces.outputs import Coordinate, Recorder, Variable, identifiers, unwritable
 
 Array = np.ndarray[Any, Any]
+
+MOST_CURVES = 8  # members of a family that are drawn as curves of one picture
 
 
 def positions(program: Program, model: Model, binding: Binding, axes: tuple[str, ...]) -> dict[str, Coordinate]:
@@ -27,6 +35,13 @@ def positions(program: Program, model: Model, binding: Binding, axes: tuple[str,
     found = {}
     for axis in axes:
         if axis in program.coordinates:
+            lacking = [name for name in map(name_of, symbols([program.coordinates[axis]])) if name in binding.missing]
+            if lacking:
+                raise CannotRun(
+                    "E0802",
+                    f"the points of `{axis}` need `{lacking[0]}`, which has no value",
+                    help=f"ricci run {binding.missing[lacking[0]]} ...",
+                )
             values = reference.evaluate([program.coordinates[axis]], binding.values, binding.sizes)[0]
             found[axis] = Coordinate(values / float(units[axis].factor), units[axis].text)
     return found
@@ -54,7 +69,14 @@ def described(model: Model, program: Program, binding: Binding, settings: Settin
 
     parameters = {a.name: _parameter(binding.values[a.name]) for a in program.arguments if a.role == "param" and a.name in binding.values}
     versions = {"ricci": __version__, "python": sys.version.split()[0], "numpy": numpy.__version__}
-    chosen = {"backend": settings.backend, "opt": settings.opt, "seed": settings.seed, "tol": program.tolerance}
+    chosen = {
+        "backend": settings.backend,
+        "opt": settings.opt,
+        "seed": settings.seed,
+        "tol": program.tolerance,
+        "input": dict(settings.input),
+        "weights": settings.weights,
+    }
     return {"model": model.text, "parameters_SI": parameters, "sizes": dict(binding.sizes), "versions": versions, "settings": chosen}
 
 
@@ -65,21 +87,52 @@ def _parameter(value: Any) -> Any:
     return complex(array).__repr__() if array.dtype.kind == "c" else float(array)
 
 
+class Kept:
+    """What a run leaves on disk: result files, and pictures (`plot`: of every result)."""
+
+    def __init__(self, model: Model, program: Program, binding: Binding, folder: Path, settings: Settings, plot: bool) -> None:
+        self._pictures = Pictures(model, program, binding, folder, plot)
+        self._keeper = Keeper(model, program, binding, folder, settings)
+
+    def take(self, name: str, moment: float, arrays: Mapping[str, Any]) -> None:
+        """Record what an output or a plot looks at."""
+        self._keeper.take(name, moment, arrays)
+        self._pictures.take(name, moment, arrays)
+
+    def close(self, results: Mapping[str, Labelled]) -> list[str]:
+        """Write everything; the names of the files."""
+        return self._keeper.close() + self._pictures.close(results)
+
+    def abort(self) -> None:
+        """Leave no half-written file; nothing happens after `close`."""
+        self._keeper.abort()
+
+    def save_state(self, trajectory: Trajectory) -> None:
+        """After Ctrl-C."""
+        self._keeper.save_state(trajectory)
+
+
 class Keeper:
     """One recorder for every `output` statement; files appear when `close` is called."""
 
     def __init__(self, model: Model, program: Program, binding: Binding, folder: Path, settings: Settings) -> None:
         self.model, self.program, self.binding, self.folder = model, program, binding, folder
-        attributes = described(model, program, binding, settings)
+        self.attributes = described(model, program, binding, settings)
         self.recorders: dict[str, tuple[Output, Recorder]] = {}
         self.scale = float(model.time_unit.factor)
-        self.attributes = attributes
-        for k, output in enumerate(model.outputs):
-            axes = tuple(dict.fromkeys(a for q in output.quantities for a in q.order))
-            variables = tuple(Variable(q.label, q.order, q.unit.text) for q in output.quantities)
-            coordinates = positions(program, model, binding, axes)
-            path = folder / output.path
-            self.recorders[f"output:{k}"] = (output, Recorder(path, variables, coordinates, attributes, model.time_unit.text, output.span))
+        try:
+            for k, output in enumerate(model.outputs):
+                self.recorders[f"output:{k}"] = (output, self._recorder(output))
+        except BaseException:
+            self.abort()
+            raise
+
+    def _recorder(self, output: Output) -> Recorder:
+        axes = tuple(dict.fromkeys(a for q in output.quantities for a in q.order))
+        variables = tuple(Variable(q.label, q.order, q.unit.text) for q in output.quantities)
+        coordinates = positions(self.program, self.model, self.binding, axes)
+        time_unit = self.model.time_unit.text if self.program.states else None
+        return Recorder(self.folder / output.path, variables, coordinates, self.attributes, time_unit, output.span)
 
     def take(self, name: str, moment: float, arrays: Mapping[str, Any]) -> None:
         """Record a snapshot if it belongs to an output."""
@@ -88,8 +141,12 @@ class Keeper:
             recorder.append(moment / self.scale, {q.label: in_order(q, np.asarray(arrays[q.label])) for q in output.quantities})
 
     def close(self) -> list[str]:
-        written = [str(recorder.close()) for _, recorder in self.recorders.values()]
-        self.recorders.clear()
+        """Write the files, each once, in the order of the model."""
+        written = []
+        while self.recorders:
+            name = next(iter(self.recorders))
+            _, recorder = self.recorders.pop(name)
+            written.append(str(recorder.close()))
         return written
 
     def abort(self) -> None:
@@ -108,12 +165,19 @@ class Keeper:
 
 
 class Pictures:
-    """Snapshots of `plot` statements, drawn when the run is over."""
+    """Snapshots of `plot` statements, drawn when the run is over. `all_results`: of every result that no plot shows, too (`--plot`)."""
 
-    def __init__(self, model: Model, program: Program, binding: Binding, folder: Path) -> None:
+    def __init__(self, model: Model, program: Program, binding: Binding, folder: Path, all_results: bool) -> None:
         self.model, self.program, self.binding, self.folder = model, program, binding, folder
+        self.all_results = all_results
         self.frames: dict[str, list[tuple[float, Array]]] = {f"plot:{k}": [] for k in range(len(model.plots))}
         self.stem = Path(model.source.name).stem.strip("<>") or "model"
+        named = [plot.path for plot in model.plots if plot.path]
+        self.taken = {Path(path).stem for path in named}
+        if model.plots or all_results:
+            pictures.refuse_without_library()
+            for path in {(folder / name).parent for name in named} | {folder}:
+                refuse_unwritable(path)
 
     def take(self, name: str, moment: float, arrays: Mapping[str, Any]) -> None:
         """Keep a frame if it belongs to a plot."""
@@ -122,46 +186,89 @@ class Pictures:
             self.frames[name].append((moment, in_order(quantity, np.asarray(arrays[quantity.label]))))
 
     def close(self, results: Mapping[str, Labelled]) -> list[str]:
-        """Draw every plot of the model, then every result of `results` that no plot shows (`--plot`)."""
+        """Draw every plot of the model, then what `all_results` asks for."""
         written = [self._plot(k, plot) for k, plot in enumerate(self.model.plots) if self.frames[f"plot:{k}"]]
         shown = {plot.quantity.label for plot in self.model.plots}
-        for name, result in results.items():
-            if name not in shown and result.axes:
-                end = self._title(name, None)
-                written.append(self._draw(self.folder / f"{self.stem}_{name.replace('.', '_')}.png", end, result, [("", result.values)]))
-        return [w for w in written if w]
+        left = [r for name, r in results.items() if name not in shown] if self.all_results else []
+        written += [self._draw(self._free(r.name), self._title(r.name), r, [("", r.values)]) for r in left if r.axes]
+        rows = [(r.name, pictures.number(r.values, r.unit)) for r in left if not r.axes]
+        if rows:
+            written.append(str(pictures.numbers(self._free("numbers"), self.stem.replace("_", " "), rows)))
+        return written
+
+    def _free(self, label: str) -> Path:
+        """A file for this label that no other picture has."""
+        (name,) = identifiers([f"{self.stem}_{label}"], self.taken)
+        self.taken.add(name)
+        return self.folder / f"{name}.png"
 
     def _plot(self, k: int, plot: Plot) -> str:
         quantity = plot.quantity
         frames = self.frames[f"plot:{k}"]
         coordinates = {n: (c.values, c.unit) for n, c in positions(self.program, self.model, self.binding, quantity.order).items()}
         like = Labelled(quantity.label, frames[0][1], quantity.order, quantity.unit.text, coordinates)
-        path = self.folder / (plot.path or f"{self.stem}_{k}.png")
+        path = self.folder / plot.path if plot.path else self._free(str(k))
+        title = self._title(quantity.label)
+        if not self.program.states:
+            if not like.axes:
+                return str(pictures.numbers(path, self.stem.replace("_", " "), [(like.name, pictures.number(like.values, like.unit))]))
+            return self._draw(path, title, like, [("", like.values)])
         scale, unit = float(self.model.time_unit.factor), self.model.time_unit.text
-        labelled = [(f"t = {moment / scale:.4g}{' ' + unit if unit else ''}", values) for moment, values in frames]
-        return self._draw(path, self._title(quantity.label, None), like, labelled)
+        if not like.axes:
+            times = pictures.Axis("t", np.array([moment / scale for moment, _ in frames]), unit)
+            series = pictures.Curve(like.name, np.array([values for _, values in frames]))
+            return str(pictures.lines(path, title, times, [series], _value_label(like)))
+        return self._draw(
+            path, title, like, [(f"t = {moment / scale:.4g}{' ' + unit if unit else ''}", values) for moment, values in frames]
+        )
 
-    def _title(self, label: str, moment: float | None) -> str:
+    def _title(self, label: str) -> str:
         return f"{self.stem.replace('_', ' ')}: {label}"
 
-    def _draw(self, path: Path, title: str, like: Labelled, frames: list[tuple[str, Array]]) -> str:
-        from ricci.faces import pictures
+    def _draw(self, path: Path, title: str, like: Labelled, frames: Sequence[tuple[str, Array]]) -> str:
+        """Lines along one axis, maps over two; of more axes the others are cut in the middle."""
+        axes = [_axis(like, name, extent) for name, extent in zip(like.axes, like.shape, strict=True)]
+        shown = _shown(axes)
+        place = tuple(slice(None) if k in shown else len(axis.values) // 2 for k, axis in enumerate(axes))
+        hidden = [(axis, len(axis.values) // 2) for k, axis in enumerate(axes) if k not in shown]
+        if any(not len(axis.values) for axis, _ in hidden):
+            shown = [k for k, axis in enumerate(axes) if not len(axis.values)][:2]
+            hidden, place = [], ()
+            frames = [("", np.zeros([len(axes[k].values) for k in shown]))]
+        if hidden:
+            title += " at " + ", ".join(f"{axis.name} = {axis.values[m]:.4g}" + f" {axis.unit}".rstrip() for axis, m in hidden)
+        curves = [pictures.Curve(label, values[place]) for label, values in frames]
+        if len(shown) == 1:
+            return str(pictures.lines(path, title, axes[shown[0]], curves, _value_label(like), ordered=True))
+        first, second = (axes[k] for k in shown)
+        if first.index and not second.index and len(curves) == 1 and 0 < len(first.values) <= MOST_CURVES:
+            family = [pictures.Curve(f"{first.name} = {k}", row) for k, row in enumerate(curves[0].values)]
+            return str(pictures.lines(path, title, second, family, _value_label(like)))
+        return str(pictures.maps(path, title, first, second, curves, like.unit))
 
-        axes = [
-            pictures.Axis(a, *like.coordinates.get(a, (np.arange(n, dtype=float), ""))) for a, n in zip(like.axes, like.shape, strict=True)
-        ]
-        curves = [pictures.Curve(label, values) for label, values in frames]
-        ylabel = f"{like.name} [{like.unit}]" if like.unit else like.name
-        if len(axes) == 1:
-            return str(pictures.lines(path, title, axes[0], curves, ylabel, ordered=True))
-        if len(axes) == 2:
-            return str(pictures.maps(path, title, axes[0], axes[1], curves, like.unit))
-        if not axes:
-            times = np.array([float(label.split()[2]) for label, _ in frames])
-            series = pictures.Curve(like.name, np.array([float(v) for _, v in frames]))
-            return str(pictures.lines(path, title, pictures.Axis("t", times, self.model.time_unit.text), [series], ylabel))
-        middle = tuple(n // 2 for n in like.shape[2:])
-        place: Any = (..., *middle)
-        cut = [pictures.Curve(c.label, c.values[place]) for c in curves]
-        where = ", ".join(f"{a.name} = {a.values[m]:.4g}" for a, m in zip(axes[2:], middle, strict=True))
-        return str(pictures.maps(path, f"{title} at {where}", axes[0], axes[1], cut, like.unit))
+
+def _axis(like: Labelled, name: str, extent: int) -> pictures.Axis:
+    known = like.coordinates.get(name)
+    return pictures.Axis(name, *known) if known is not None else pictures.Axis(name, np.arange(extent, dtype=float), index=True)
+
+
+def _shown(axes: Sequence[pictures.Axis]) -> list[int]:
+    """The one or two axes of a picture: coordinates before indices, the first coordinates and the last indices."""
+    places = [k for k, axis in enumerate(axes) if not axis.index]
+    counted = [k for k, axis in enumerate(axes) if axis.index]
+    return sorted((places[:2] + counted[::-1])[:2])
+
+
+def _value_label(like: Labelled) -> str:
+    return f"{like.name} [{like.unit}]" if like.unit else like.name
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """E0810 before anything is computed whose picture could not be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", dir=folder)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    os.close(handle)
+    os.unlink(name)

@@ -1,7 +1,7 @@
 """Result files: npz, netCDF and zarr by extension, with axes, units, model text, parameters and versions inside.
 
 Snapshots are spooled to disk as they come, so memory does not grow with the number of times; the final name appears
-only when the file is whole.
+only when the file is whole. The arrays of a model without time are one snapshot, and have no axis `t`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,11 @@ from ricci.errors import CannotWrite, Span
 
 Array = np.ndarray[Any, Any]
 
+Entry = tuple[str, tuple[str, ...], Array, dict[str, str]]  # name, axes, values, attributes
+
+RESERVED = ("t", "metadata")  # names in every file that are no quantities
+LONGEST_NAME = 60  # characters of a name made of an expression
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -31,11 +37,6 @@ class Variable:
     label: str
     axes: tuple[str, ...]
     unit: str
-
-    @property
-    def name(self) -> str:
-        """The label as an identifier: `curl(u)` -> `curl_u`."""
-        return re.sub(r"\W+", "_", self.label.replace("'", "_prime")).strip("_") or "value"
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,27 @@ class Coordinate:
     unit: str
 
 
+def identifiers(labels: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """A name for each label, no two alike and none of `taken`: `curl(u)` -> `curl_u`, and for a second one `curl_u_2`."""
+    used = set(taken)
+    names = []
+    for label in labels:
+        stem = re.sub(r"\W+", "_", label.replace("'", "_prime"))[:LONGEST_NAME].strip("_") or "value"
+        name, k = stem, 1
+        while name in used:
+            k += 1
+            name = f"{stem}_{k}"
+        used.add(name)
+        names.append(name)
+    return names
+
+
 @dataclass
 class _Spool:
-    """Arrays of one variable, appended to an unlinked-on-close temporary file."""
+    """Arrays of one variable, appended to a temporary file."""
 
     file: IO[bytes]
+    timed: bool
     shape: tuple[int, ...] = ()
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float64))
     count: int = 0
@@ -59,27 +76,33 @@ class _Spool:
         array = np.asarray(array, order="C")  # keeps a scalar a scalar
         if self.count == 0:
             self.shape, self.dtype = array.shape, array.dtype
-        array.astype(self.dtype, copy=False).tofile(self.file)
+        self.file.write(array.astype(self.dtype, copy=False).data)
+        self.file.flush()
         self.count += 1
+
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """The shape of all that was appended: the frames along a first axis, or the only one."""
+        return (self.count, *self.shape) if self.timed else self.shape
 
     def write_npy(self, out: IO[bytes]) -> None:
         """All frames as one npy array, copied in pieces: a long run is never in memory as a whole."""
-        shape = (self.count, *self.shape)
-        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.whole}
         np.lib.format.write_array_header_2_0(out, header)
-        self.file.flush()
         self.file.seek(0)
         shutil.copyfileobj(self.file, out, 1 << 20)
 
-    def frames(self) -> Array:
-        self.file.flush()
-        if self.count == 0 or 0 in self.shape:
-            return np.zeros((self.count, *self.shape), self.dtype)
-        return np.memmap(self.file.name, self.dtype, "r", shape=(self.count, *self.shape))
+    def array(self) -> Array:
+        if 0 in self.whole:
+            return np.zeros(self.whole, self.dtype)
+        return np.memmap(self.file.name, self.dtype, "r", shape=self.whole or (1,)).reshape(self.whole)
 
 
 class Recorder:
-    """Writes one result file: `append` at each time, `close` makes the file appear, `abort` leaves nothing."""
+    """Writes one result file: `append` at each time, `close` makes the file appear, `abort` leaves nothing.
+
+    `time_unit` is None for a model without time: then `append` is called once, and no array has an axis `t`.
+    """
 
     def __init__(
         self,
@@ -87,7 +110,7 @@ class Recorder:
         variables: tuple[Variable, ...],
         coordinates: Mapping[str, Coordinate],
         attributes: Mapping[str, Any],
-        time_unit: str = "",
+        time_unit: str | None = "",
         span: Span | None = None,
     ) -> None:
         self.path = Path(path)
@@ -96,14 +119,18 @@ class Recorder:
         self.attributes = dict(attributes)
         self.time_unit = time_unit
         self.times: list[float] = []
+        self.names = identifiers((v.label for v in variables), (*RESERVED, *coordinates, *(a for v in variables for a in v.axes)))
+        self.leading = () if time_unit is None else ("t",)
+        self._span = span
         self._write = _format_of(self.path, span)
+        self.spools: list[_Spool] = []
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
-            self.spools = [_Spool(open(self._folder / f"{k}.raw", "w+b")) for k in range(len(variables))]  # noqa: SIM115
+            for k in range(len(variables)):
+                self.spools.append(_Spool(open(self._folder / f"{k}.raw", "w+b"), bool(self.leading)))  # noqa: SIM115
         except OSError as error:
-            raise _unwritable(self.path, error, span) from None
-        self._span = span
+            raise self._unwritable(error) from None
 
     def append(self, time: float, arrays: Mapping[str, Array]) -> None:
         """Record `arrays[label]` of every variable at `time`."""
@@ -113,43 +140,63 @@ class Recorder:
             self.times.append(time)
         except OSError as error:
             self.abort()
-            raise _unwritable(self.path, error, self._span) from None
+            raise self._unwritable(error) from None
 
     def close(self) -> Path:
         """Write the file under a temporary name, then rename it into place."""
-        partial = self._folder / ("whole" + self.path.suffix)
+        partial, old = self._folder / ("whole" + self.path.suffix), self._folder / "replaced"
         try:
             self._write(self, partial)
-            if self.path.is_dir():
-                shutil.move(self.path, self._folder / "replaced")
+            if _is_store(self.path):  # a folder cannot be renamed over another one
+                os.replace(self.path, old)
             os.replace(partial, self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error, self._span) from None
+        except (OSError, RuntimeError) as error:  # RuntimeError: how the netCDF library reports what the disk refuses
+            raise self._unwritable(error) from None
         finally:
+            if old.exists() and not self.path.exists():
+                os.replace(old, self.path)
             self.abort()
         return self.path
 
     def abort(self) -> None:
+        """Leave nothing behind but what `close` has put in place."""
         for spool in self.spools:
-            spool.file.close()
+            with suppress(OSError):  # closing writes what a full disk has refused
+                spool.file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _unwritable(self, error: Exception) -> CannotWrite:
+        return unwritable(self.path, error, self._span)
+
+    def entries(self) -> list[Entry]:
+        """Everything in the file: the times, the coordinates, the quantities."""
+        found: list[Entry] = []
+        if self.leading:
+            found.append(("t", ("t",), np.asarray(self.times, np.float64), {"units": self.time_unit or ""}))
+        found += [(name, (name,), c.values, {"units": c.unit}) for name, c in self.coordinates.items()]
+        for name, v, spool in zip(self.names, self.variables, self.spools, strict=True):
+            found.append((name, (*self.leading, *v.axes), spool.array(), {"units": v.unit, "long_name": v.label}))
+        return found
 
     def metadata(self) -> dict[str, Any]:
         """What a reader needs to understand the arrays."""
+        named = list(zip(self.names, self.variables, strict=True))
+        units = {**{name: v.unit for name, v in named}, **{name: c.unit for name, c in self.coordinates.items()}}
         return {
             **self.attributes,
-            "axes": {v.name: ["t", *v.axes] for v in self.variables},
-            "labels": {v.name: v.label for v in self.variables},
-            "units": {
-                **{v.name: v.unit for v in self.variables},
-                **{name: c.unit for name, c in self.coordinates.items()},
-                "t": self.time_unit,
-            },
+            "axes": {name: [*self.leading, *v.axes] for name, v in named},
+            "labels": {name: v.label for name, v in named},
+            "units": units if self.time_unit is None else {**units, "t": self.time_unit},
         }
 
+    def texts(self) -> dict[str, str]:
+        """The attributes of the whole file as texts, in JSON where they are more than that."""
+        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in self.attributes.items()}
 
-def _unwritable(path: Path, error: OSError, span: Span | None) -> CannotWrite:
-    reason = error.strerror or str(error)
+
+def unwritable(path: Path, error: Exception, span: Span | None = None) -> CannotWrite:
+    """E0810: the operating system's reason, and that nothing half-written is left."""
+    reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
     return CannotWrite(
         "E0810",
         f"cannot write `{path}`: {reason}",
@@ -159,76 +206,77 @@ def _unwritable(path: Path, error: OSError, span: Span | None) -> CannotWrite:
     )
 
 
+def _is_store(path: Path) -> bool:
+    """Whether a folder is a zarr store, which a new one may replace; any other folder is left alone."""
+    return path.suffix == ".zarr" and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+
+
 def _write_npz(recorder: Recorder, path: Path) -> None:
-    entries: dict[str, Array] = {"t": np.asarray(recorder.times, np.float64)}
-    entries |= {name: c.values for name, c in recorder.coordinates.items()}
-    entries["metadata"] = np.array(json.dumps(recorder.metadata()))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, array in entries.items():
+        quantities = dict(zip(recorder.names, recorder.spools, strict=True))
+        for name, _, array, _ in recorder.entries():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as out:
-                np.lib.format.write_array(out, np.asanyarray(array), allow_pickle=False)
-        for variable, spool in zip(recorder.variables, recorder.spools, strict=True):
-            with archive.open(f"{variable.name}.npy", "w", force_zip64=True) as out:
-                spool.write_npy(out)
-
-
-def _netcdf_variable(file: Any, name: str, array: Array, axes: tuple[str, ...], attributes: Mapping[str, str]) -> None:
-    """NetCDF has no complex type and no bool: complex values become two variables, bool becomes int8."""
-    if array.dtype.kind == "c":
-        _netcdf_variable(file, f"{name}_real", array.real, axes, attributes)
-        _netcdf_variable(file, f"{name}_imag", array.imag, axes, attributes)
-        return
-    stored = np.int8 if array.dtype.kind == "b" else array.dtype
-    variable = file.createVariable(name, stored, axes)
-    variable.setncatts(dict(attributes))
-    if axes[:1] == ("t",):
-        for k in range(array.shape[0]):
-            variable[k, ...] = array[k]
-    else:
-        variable[...] = array
+                if name in quantities:
+                    quantities[name].write_npy(out)
+                else:
+                    np.lib.format.write_array(out, np.asanyarray(array), allow_pickle=False)
+        with archive.open("metadata.npy", "w") as out:
+            np.lib.format.write_array(out, np.array(json.dumps(recorder.metadata())), allow_pickle=False)
 
 
 def _write_netcdf(recorder: Recorder, path: Path) -> None:
     import netCDF4
 
-    frames = [spool.frames() for spool in recorder.spools]
+    entries = _without_complex(recorder.entries())
     with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
-        file.setncatts({k: v if isinstance(v, str) else json.dumps(v) for k, v in recorder.attributes.items()})
-        file.createDimension("t", None)
-        _netcdf_variable(file, "t", np.asarray(recorder.times, np.float64), ("t",), {"units": recorder.time_unit})
-        for name, extent in _extents(recorder, frames).items():
-            file.createDimension(name, extent)
-        for name, coordinate in recorder.coordinates.items():
-            _netcdf_variable(file, name, coordinate.values, (name,), {"units": coordinate.unit})
-        for variable, array in zip(recorder.variables, frames, strict=True):
-            _netcdf_variable(file, variable.name, array, ("t", *variable.axes), {"units": variable.unit, "long_name": variable.label})
+        file.setncatts(recorder.texts())
+        for _, axes, array, _ in entries:
+            for axis, extent in zip(axes, array.shape, strict=True):
+                if axis not in file.dimensions:
+                    file.createDimension(axis, None if axis == "t" else extent)
+        for name, axes, array, attributes in entries:
+            if array.dtype.kind == "b":  # the convention by which xarray reads booleans back
+                array, attributes = array.astype(np.int8), {**attributes, "dtype": "bool"}
+            variable = file.createVariable(name, array.dtype, axes)
+            variable.setncatts(attributes)
+            if axes[:1] == ("t",):
+                for k in range(array.shape[0]):
+                    variable[k, ...] = array[k]
+            else:
+                variable[...] = array
 
 
-def _extents(recorder: Recorder, frames: list[Array]) -> dict[str, int]:
-    extents: dict[str, int] = {name: len(c.values) for name, c in recorder.coordinates.items()}
-    for variable, array in zip(recorder.variables, frames, strict=True):
-        extents |= dict(zip(variable.axes, array.shape[1:], strict=True))
-    return extents
+def _without_complex(entries: list[Entry]) -> list[Entry]:
+    """NetCDF has no complex numbers: real and imaginary parts become two variables."""
+    found: list[Entry] = []
+    plain = [name for name, _, array, _ in entries if array.dtype.kind != "c"]
+    for name, axes, array, attributes in entries:
+        if array.dtype.kind != "c":
+            found.append((name, axes, array, attributes))
+            continue
+        pair = identifiers([f"{name}_real", f"{name}_imag"], plain)
+        for part, label, values in zip(pair, ("real", "imaginary"), (array.real, array.imag), strict=True):
+            found.append((part, axes, values, {**attributes, "long_name": f"{label} part of {attributes['long_name']}"}))
+            plain.append(part)
+    return found
 
 
 def _write_zarr(recorder: Recorder, path: Path) -> None:
     import xarray
 
-    frames = [spool.frames() for spool in recorder.spools]
-    data = {v.name: (("t", *v.axes), f, {"units": v.unit, "long_name": v.label}) for v, f in zip(recorder.variables, frames, strict=True)}
-    coordinates: dict[str, Any] = {"t": ("t", np.asarray(recorder.times, np.float64), {"units": recorder.time_unit})}
-    coordinates |= {name: (name, c.values, {"units": c.unit}) for name, c in recorder.coordinates.items()}
-    attributes = {k: v if isinstance(v, str) else json.dumps(v) for k, v in recorder.attributes.items()}
-    dataset = xarray.Dataset(data, coordinates, attributes)
+    entries = {name: (axes, array, attributes) for name, axes, array, attributes in recorder.entries()}
+    data = {name: entry for name, entry in entries.items() if name in recorder.names}
+    coordinates = {name: entry for name, entry in entries.items() if name not in data}
+    dataset = xarray.Dataset(data, coordinates, recorder.texts())
     for variable in dataset.variables.values():
         variable.encoding.clear()
     dataset.to_zarr(path, mode="w", consolidated=False)
 
 
-_FORMATS: dict[str, tuple[Callable[[Recorder, Path], None], str]] = {
-    ".npz": (_write_npz, ""),
-    ".nc": (_write_netcdf, "netCDF4"),
-    ".zarr": (_write_zarr, "xarray"),
+_FORMATS: dict[str, tuple[Callable[[Recorder, Path], None], tuple[str, ...]]] = {
+    ".npz": (_write_npz, ()),
+    ".nc": (_write_netcdf, ("netCDF4",)),
+    ".zarr": (_write_zarr, ("xarray", "zarr")),
 }
 
 
@@ -245,7 +293,7 @@ def _format_of(path: Path, span: Span | None) -> Callable[[Recorder, Path], None
             help=f'"{path.with_suffix(".npz").name}"',
         )
     writer, needs = _FORMATS[path.suffix]
-    missing = [name for name in ([needs, "zarr"] if path.suffix == ".zarr" else [needs] if needs else []) if find_spec(name) is None]
+    missing = [name for name in needs if find_spec(name) is None]
     if missing:
         raise CannotWrite("E0812", f"writing `{path.suffix}` needs {', '.join(missing)}", span, help="pip install 'ricci[io]'")
     return writer

@@ -1,34 +1,43 @@
-"""Pictures one would show to a colleague: lines, maps and time series, as PNG."""
+"""Pictures one would show to a colleague: lines, maps, time series and tables of numbers, as PNG, PDF or SVG."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ricci.errors import CannotWrite
+from ricci.faces.outputs import unwritable
 
 Array = np.ndarray[Any, Any]
 
+FORMATS = (".png", ".pdf", ".svg")
 INK = "#1b1f24"
 MUTED = "#6a737d"
+FAINT = "#e6e8eb"
 PALETTE = ("#0f62ae", "#d1495b", "#2a9d5c", "#e39000", "#7a4fb5", "#1aa0a8", "#8c5a2b", "#c2489b")
 MAP = "viridis"
 DIVERGING = "RdBu_r"
+TWO = ("#dde3ea", "#0f62ae")  # false, true
+MOST_MARKERS = 64  # points of an axis that are marked one by one
+MOST_CELLS = 12  # rows or columns of a matrix whose entries are written into their cells
+MOST_COLOURS = 12  # whole numbers that are shown by a colour each
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A labelled axis of a picture."""
+    """A labelled axis of a picture; `index` for one that counts (a dim) and has no positions."""
 
     name: str
     values: Array
     unit: str = ""
+    index: bool = False
 
     @property
     def label(self) -> str:
@@ -41,11 +50,18 @@ class Curve:
     values: Array
 
 
+def refuse_without_library() -> None:
+    """E0812 before anything is computed that could not be drawn."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise CannotWrite("E0812", "pictures need matplotlib", help="pip install 'ricci[plot]'")
+
+
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise CannotWrite("E0812", "pictures need matplotlib", help="pip install 'ricci[plot]'") from None
+    refuse_without_library()
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -56,12 +72,14 @@ def _figure(width: float, height: float, columns: int = 1, rows: int = 1) -> Any
             "axes.edgecolor": MUTED,
             "axes.labelcolor": INK,
             "text.color": INK,
+            "text.parse_math": False,
             "xtick.color": MUTED,
             "ytick.color": MUTED,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
+            "axes.formatter.use_mathtext": False,
         }
     )
     return pyplot.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
@@ -75,78 +93,207 @@ def _save(figure: Any, path: str | os.PathLike[str]) -> Path:
     partial = ""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=".png", dir=target.parent)
+        handle, partial = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
         os.close(handle)
-        figure.savefig(partial, dpi=150, format="png")
+        figure.savefig(partial, dpi=150, format=target.suffix.removeprefix("."))
         os.chmod(partial, 0o644)  # mkstemp is for the owner alone
         os.replace(partial, target)
     except OSError as error:
+        raise unwritable(target, error) from None
+    finally:
         if partial and os.path.exists(partial):
             os.unlink(partial)
-        raise CannotWrite("E0810", f"cannot write `{target}`: {error.strerror or error}", help="ricci run --out FOLDER ...") from None
-    finally:
         pyplot.close(figure)
     return target
 
 
+# lines
+
+
 def lines(path: str | os.PathLike[str], title: str, axis: Axis, curves: Sequence[Curve], ylabel: str, ordered: bool = False) -> Path:
     """Curves over one axis; `ordered` curves (snapshots in time) are coloured along a scale instead of by category."""
-    from itertools import cycle
-
     figure, panels = _figure(7.2, 4.2)
     panel = panels[0, 0]
-    if ordered and len(curves) > 1:
-        from matplotlib import colormaps
-
-        colours: Any = [colormaps[MAP](v) for v in np.linspace(0.0, 0.9, len(curves))]
-    else:
-        colours = cycle(PALETTE)
-    marker = "o" if len(axis.values) < 3 else None
-    for curve, colour in zip(curves, colours, strict=False):
-        panel.plot(axis.values, np.real(curve.values), color=colour, lw=1.7, marker=marker, label=curve.label)
     panel.set(title=title, xlabel=axis.label, ylabel=ylabel)
-    panel.grid(True, color="#e6e8eb", lw=0.7)
-    panel.margins(x=0.01)
-    if len(curves) > 1:
+    if not len(axis.values):
+        _nothing(panel, axis)
+        return _save(figure, path)
+    few = (len(axis.values) <= MOST_MARKERS and axis.index) or len(axis.values) < 3
+    named = []
+    colours = _colours(len(curves), ordered)
+    for curve in curves:
+        colour = next(colours)
+        for k, part in enumerate(_real_parts(curve)):
+            steps = "steps-mid" if part.values.dtype.kind == "b" else "default"
+            style = {"lw": 1.7, "marker": "o" if few else None, "ms": 4.5, "drawstyle": steps, "ls": (0, (4, 2)) if k else "-"}
+            if k and len(curves) == 1:
+                colour = next(colours)
+            named += panel.plot(axis.values, part.values.astype(float), color=colour, label=part.label, **style)
+    kinds = {c.values.dtype.kind for c in curves}
+    _ticks(panel, axis, kinds)
+    panel.grid(True, color=FAINT, lw=0.7)
+    panel.set_axisbelow(True)
+    panel.margins(x=0.03 if few else 0.01)
+    if len(named) > 1:
         panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
     return _save(figure, path)
 
 
-def maps(path: str | os.PathLike[str], title: str, across: Axis, up: Axis, frames: Sequence[Curve], unit: str) -> Path:
-    """One map per frame with one common colour scale; `values[i, j]` is at (across[i], up[j])."""
-    columns = min(3, max(1, len(frames)))
-    rows = -(-len(frames) // columns)
-    extent = _extent(across.values) + _extent(up.values)
-    aspect = min(max((extent[3] - extent[2]) / max(extent[1] - extent[0], 1e-300), 0.35), 2.0)
-    comparable = across.unit == up.unit
-    figure, panels = _figure(4.6 * columns + 0.8, (4.0 * aspect if comparable else 3.4) * rows + 0.9, columns, rows)
-    values = [np.real(f.values).astype(float) for f in frames]
-    finite = np.concatenate([v[np.isfinite(v)].ravel() for v in values]) if values else np.zeros(0)
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if low < 0 < high and min(-low, high) > 0.2 * max(-low, high):
-        scale, low, high = DIVERGING, -max(-low, high), max(-low, high)
+def _colours(count: int, ordered: bool) -> Iterator[Any]:
+    if ordered and count > 1:
+        from matplotlib import colormaps
+
+        return iter([colormaps[MAP](v) for v in np.linspace(0.0, 0.9, count)])
+    return cycle(PALETTE)
+
+
+def _real_parts(curve: Curve) -> list[Curve]:
+    """What can be drawn: a complex curve as its real and its imaginary part."""
+    if curve.values.dtype.kind != "c":
+        return [curve]
+    behind = f", {curve.label}" if curve.label else ""
+    return [Curve(f"real{behind}", curve.values.real), Curve(f"imaginary{behind}", curve.values.imag)]
+
+
+def _ticks(panel: Any, axis: Axis, kinds: set[str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if axis.index:
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if kinds == {"b"}:
+        panel.set_yticks([0, 1], ["false", "true"])
+        panel.set_ylim(-0.15, 1.15)
+    elif kinds <= {"i", "u", "b"}:
+        panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _nothing(panel: Any, *axes: Axis) -> None:
+    """The place of a picture of no values."""
+    empty = " and ".join(a.name for a in axes if not len(a.values))
+    panel.text(0.5, 0.5, f"no values: {empty} has size 0", ha="center", va="center", color=MUTED, transform=panel.transAxes)
+    panel.set(xticks=[], yticks=[])
+
+
+# maps
+
+
+def maps(path: str | os.PathLike[str], title: str, first: Axis, second: Axis, frames: Sequence[Curve], unit: str) -> Path:
+    """One map per frame with one common colour scale; `values[i, j]` is at (first[i], second[j]).
+
+    A matrix (two indices) stands as it is written: the first index downwards. Otherwise the first axis goes across, the second up.
+    """
+    matrix = first.index and second.index
+    frames = [part for frame in frames for part in _real_parts(frame)]
+    if matrix or (first.index and not second.index):  # a coordinate goes across
+        across, up = second, first
+        shown = [Curve(f.label, f.values) for f in frames]
     else:
-        scale = MAP
+        across, up = first, second
+        shown = [Curve(f.label, f.values.T) for f in frames]
+    columns = min(3, max(1, len(shown)))
+    rows = -(-len(shown) // columns)
+    figure, panels = _figure(*_extents_of_figure(across, up, columns, rows), columns, rows)
+    scale = _Scale.of([f.values for f in shown])
     image = None
     for k, panel in enumerate(panels.ravel()):
-        if k >= len(frames):
+        if k >= len(shown):
             panel.set_visible(False)
             continue
-        image = panel.imshow(
-            values[k].T,
-            origin="lower",
-            extent=extent,
-            cmap=scale,
-            vmin=low,
-            vmax=high,
-            aspect="equal" if comparable else "auto",
-            interpolation="nearest",
-        )
-        panel.set(title=frames[k].label, xlabel=across.label, ylabel=up.label)
+        panel.set(title=shown[k].label, xlabel=across.label, ylabel=up.label)
+        if not shown[k].values.size:
+            _nothing(panel, first, second)
+            continue
+        image = _map(panel, across, up, shown[k].values, scale, matrix)
     if image is not None:
-        figure.colorbar(image, ax=panels.ravel().tolist(), shrink=0.85, pad=0.02, label=f"[{unit}]" if unit else "")
+        _colour_bar(figure, panels, image, scale, unit)
     figure.suptitle(title, x=0.02, ha="left", fontweight="bold")
     return _save(figure, path)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Colours of values: their range, and for truth values and few whole numbers a colour for each."""
+
+    colours: Any
+    low: float
+    high: float
+    kind: str
+    each: bool = False
+
+    @classmethod
+    def of(cls, frames: Sequence[Array]) -> _Scale:
+        from matplotlib import colormaps
+        from matplotlib.colors import ListedColormap
+
+        kind = frames[0].dtype.kind if frames else "f"
+        if kind == "b":
+            return cls(ListedColormap(TWO), -0.5, 1.5, kind, True)
+        finite = np.concatenate([v[np.isfinite(v)].ravel() for v in frames]) if frames else np.zeros(0)
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        if kind in "iu" and high - low < MOST_COLOURS:
+            return cls(colormaps[MAP].resampled(int(high - low) + 1), low - 0.5, high + 0.5, kind, True)
+        if low < 0 < high and min(-low, high) > 0.2 * max(-low, high):
+            return cls(colormaps[DIVERGING], -max(-low, high), max(-low, high), kind)
+        return cls(colormaps[MAP], low, high, kind)
+
+
+def _extents_of_figure(across: Axis, up: Axis, columns: int, rows: int) -> tuple[float, float]:
+    extent = _extent(across.values) + _extent(up.values)
+    aspect = min(max((extent[3] - extent[2]) / max(extent[1] - extent[0], 1e-300), 0.35), 2.0)
+    width = 4.6 if aspect <= 1.2 or not _comparable(across, up) else 4.6 * 1.2 / aspect
+    return width * columns + 0.8, (width * aspect if _comparable(across, up) else 3.4) * rows + 0.9
+
+
+def _comparable(across: Axis, up: Axis) -> bool:
+    """Whether a length means the same along both axes, so that a square is to look like one."""
+    if across.index or up.index:
+        return across.index and up.index and 0.25 <= (len(up.values) or 1) / (len(across.values) or 1) <= 4
+    return across.unit == up.unit
+
+
+def _map(panel: Any, across: Axis, up: Axis, values: Array, scale: _Scale, matrix: bool) -> Any:
+    """`values[j, i]` is at (across[i], up[j])."""
+    from matplotlib.ticker import MaxNLocator
+
+    left, right = _extent(across.values)
+    bottom, top = _extent(up.values)
+    panel.set_facecolor(FAINT)  # seen where a value is not a number
+    image = panel.imshow(
+        values.astype(float),
+        origin="upper" if matrix else "lower",
+        extent=(left, right, top, bottom) if matrix else (left, right, bottom, top),
+        cmap=scale.colours,
+        vmin=scale.low,
+        vmax=scale.high,
+        aspect="equal" if _comparable(across, up) else "auto",
+        interpolation="nearest",
+    )
+    for axis, side in ((across, panel.xaxis), (up, panel.yaxis)):
+        if axis.index:
+            side.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if matrix and not scale.each and max(values.shape) <= MOST_CELLS:
+        _entries(panel, values, scale)
+    return image
+
+
+def _entries(panel: Any, values: Array, scale: _Scale) -> None:
+    """The entries of a small matrix in their cells, in a colour that can be read there."""
+    span = (scale.high - scale.low) or 1.0
+    for (j, i), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            red, green, blue, _ = scale.colours((float(value) - scale.low) / span)
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+            panel.text(i, j, f"{value:.3g}", ha="center", va="center", fontsize=8, color="white" if dark else INK)
+
+
+def _colour_bar(figure: Any, panels: Any, image: Any, scale: _Scale, unit: str) -> None:
+    bar = figure.colorbar(image, ax=panels.ravel().tolist(), shrink=0.85, pad=0.02, label=f"[{unit}]" if unit else "")
+    bar.outline.set_visible(False)
+    if scale.kind == "b":
+        bar.set_ticks([0, 1], labels=["false", "true"])
+    elif scale.each:
+        whole = list(range(round(scale.low + 0.5), round(scale.high - 0.5) + 1))
+        bar.set_ticks(whole, labels=[str(k) for k in whole])
 
 
 def _extent(values: Array) -> tuple[float, float]:
@@ -155,3 +302,34 @@ def _extent(values: Array) -> tuple[float, float]:
         return 0.0, 1.0
     half = 0.5 * float(values[1] - values[0]) if len(values) > 1 else 0.5
     return float(values[0]) - half, float(values[-1]) + half
+
+
+# numbers
+
+
+def numbers(path: str | os.PathLike[str], title: str, rows: Sequence[tuple[str, str]]) -> Path:
+    """A table of named numbers, one a row: what is written on a slide."""
+    widest = max([len(title) * 1.15, *(len(label) + len(value) + 6 for label, value in rows)])
+    figure, panels = _figure(min(max(4.0, 0.115 * widest + 0.6), 12.0), 0.75 + 0.42 * len(rows))
+    panel = panels[0, 0]
+    panel.set(title=title, xlim=(0, 1), ylim=(len(rows), 0))
+    panel.axis("off")
+    for k, (label, value) in enumerate(rows):
+        panel.text(0.0, k + 0.5, label, va="center", color=MUTED, fontsize=11)
+        panel.text(1.0, k + 0.5, value, va="center", ha="right", fontsize=13, fontweight="bold")
+        if k:
+            panel.axhline(k, color=FAINT, lw=0.8)
+    return _save(figure, path)
+
+
+def number(value: Any, unit: str = "") -> str:
+    """One number as a person writes it: `0.25 m`, `1 - 2i`, `true`."""
+    value = np.asarray(value)
+    if value.dtype.kind == "b":
+        return "true" if value else "false"
+    if value.dtype.kind == "c":
+        sign = "-" if np.signbit(value.imag) else "+"
+        text = f"{float(value.real):.6g} {sign} {abs(float(value.imag)):.6g}i"
+        return f"({text}) {unit}" if unit else text
+    text = str(int(value)) if value.dtype.kind in "iu" else f"{float(value):.6g}"
+    return f"{text} {unit}" if unit else text

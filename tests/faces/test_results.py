@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ricci.driver import Settings
-from ricci.errors import CannotLower, Source
+from ricci.errors import Source
 from ricci.faces.execute import execute
 
 WARM = """domain D: x in 0..10 [cm]
@@ -38,15 +38,6 @@ def test_data_are_read_on_the_scale_of_their_declaration(tmp_path):
     given = execute(Source(str(tmp_path / "warm.model"), WARM), settings, write=False)
     default = execute(Source(str(tmp_path / "warm.model"), WARM), Settings(), write=False)
     np.testing.assert_allclose(given.results["T"].values, default.results["T"].values, rtol=1e-9)
-
-
-def test_outputs_without_time_are_refused(tmp_path):
-    source = Source("<model>", 'dim i = 3\ntensor A[i] = i\nlet R[i] = 2*A[i]\noutput R to "r.npz"\n')
-    with pytest.raises(CannotLower) as caught:
-        execute(source, Settings(), out=str(tmp_path))
-    assert caught.value.code == "E0601"
-    assert caught.value.diagnostics[0].span.line == 4
-    assert not list(tmp_path.iterdir())
 
 
 def test_imaginary_part_and_imaginary_unit():

@@ -239,6 +239,7 @@ def _let_value(declarer: Declarer, statement: tree.Let, context: Context) -> Any
         demand_unit(value, unit.powers if unit else value.unit, statement.value, context, f"`{target.name.id}`")
         if value.kind > kind and statement.type.kind is not None:
             raise error("E0203", f"`{target.name.id}` is {kind}, its value {value.kind}", statement.value)
+        value = replace(value, shown=unit or value.shown)
     return value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ricci.dsl.model import Load, Model
 from ricci.dsl.program import Program
+from ricci.dsl.term import walk
 from ricci.dsl.types import Dim
 from ricci.errors import CannotLower
 from ricci.lowering.discretize.assemble import Assembly
@@ -26,7 +27,7 @@ def discretize(model: Model) -> Program:
     coordinates = [c.name for domain in model.domains.values() for c in domain.coordinates]
     first = Assembly(model, system, options, {c: Dim(c) for c in coordinates})
     program = first.program()
-    _all_known(options, program)
+    _all_known(options, program, model)
     needed = {c: n for c, n in first.lowering.needed.items() if n > 1}
     _large_enough(options, needed)
     if not needed:
@@ -34,15 +35,20 @@ def discretize(model: Model) -> Program:
     return Assembly(model, system, options, {c: Dim(c, needed.get(c, 1)) for c in coordinates}).program()
 
 
-def _all_known(options: Options, program: Program) -> None:
-    """Every coordinate of a state has a size: from `grid:`, or from a file that some argument is read from."""
-    by_data = {axis for a in program.arguments if isinstance(a.value, Load) for axis in a.symbol.axes}
-    for state in program.states:
-        for c in program.coordinates:
-            on_grid = any(name == c or name.startswith(f"{c}:") for name in state.symbol.axes)
-            if on_grid and c not in options.sizes and c not in by_data:
-                message = f"this version cannot choose the grid along `{c}` itself"
-                raise CannotLower("E0601", message, options.span, help=f"solve {{ grid: {c}=101 }}")
+def _all_known(options: Options, program: Program, model: Model) -> None:
+    """Every coordinate that is computed on has a size: from `grid:`, or from a file that some argument is read from."""
+    if program.states:
+        by_data = {axis for a in program.arguments if isinstance(a.value, Load) for axis in a.symbol.axes}
+        used = {axis for state in program.states for axis in state.symbol.axes}
+    else:
+        by_data = {axis for a in program.arguments for axis in a.symbol.axes}
+        used = {axis for t in walk([root for f in program.functions.values() for root in f.roots]) for axis in getattr(t.type, "axes", ())}
+    for c in program.coordinates:
+        on_grid = any(name == c or name.startswith(f"{c}:") for name in used)
+        if on_grid and c not in options.sizes and c not in by_data:
+            message = f"this version cannot choose the grid along `{c}` itself"
+            declared = next(k.span for d in model.domains.values() for k in d.coordinates if k.name == c)
+            raise CannotLower("E0601", message, options.span or declared, help=f"solve {{ grid: {c}=101 }}")
 
 
 def _large_enough(options: Options, needed: dict[str, int]) -> None:
