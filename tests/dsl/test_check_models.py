@@ -91,6 +91,27 @@ def test_wave_equations_have_two_initial_values():
     assert error_of(text.replace("initial dt(p) = 0\n", "")).code == "E0305"
 
 
+POLAR = """domain D: r in 1..2 [m], phi in 0..2*pi periodic
+field T(D): [K]
+param k = 1e-4 [m^2/s]
+equation dt(T) = k*(drr(T) + dr(T)/r + dphiphi(T)/r^2)
+boundary T on r.lo, r.hi: T = 0
+initial T = 0
+check T(phi=pi, r=1.5 [m]) <= integral[phi](T(r=1.5 [m]))
+"""
+
+
+def test_an_axis_may_have_no_unit():
+    """Plain bounds in a model with units: an angle is [1], and its derivatives have the unit of the field."""
+    model = model_of(POLAR)
+    assert [(c.name, c.unit.powers) for c in model.domains["D"].coordinates] == [("r", (("m", 1),)), ("phi", ())]
+    found = error_of(POLAR.replace("dphiphi(T)/r^2", "dphiphi(T)"))
+    assert (found.code, found.notes) == ("E0401", ())
+    assert error_of(POLAR.replace("T(phi=pi,", "T(phi=3 [m],")).code == "E0401"
+    forgotten = error_of(POLAR.replace("r in 1..2 [m]", "r in 1..2"))
+    assert forgotten.notes == ("`r` is an axis without unit (line 1): a length has one behind a bound, as in 0..1 [m]",)
+
+
 VECTORS = """domain D: x in 0..1 periodic, y in 0..1 periodic, z in 0..1 periodic
 field v(D): vector, w(D): vector, f(D), T(D): tensor(2)
 equation dt(f) = LEFT - (RIGHT)

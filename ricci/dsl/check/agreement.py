@@ -13,7 +13,7 @@ from ricci.dsl.model import Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import Kind, Size
-from ricci.dsl.units import Powers, common
+from ricci.dsl.units import Powers, common, over
 
 
 def short(node: tree.Node) -> str:
@@ -59,7 +59,20 @@ def agree_units(values: Sequence[Value], nodes: Sequence[tree.Node], context: Co
         f"{what} have different units",
         nodes[wrong],
         label=f"{words(values[wrong].unit, context)}, but `{short(nodes[first])}` is {words(values[first].unit, context)}",
+        notes=plain_axes(values[wrong], values[first], context),
     )
+
+
+def plain_axes(a: Value, b: Value, context: Context) -> tuple[str, ...]:
+    """What two different units may come from: coordinates that were all declared with plain numbers."""
+    ratio = over(a.unit, b.unit)
+    axes = {**a.axes, **b.axes}
+    found = [c for d in context.checker.model.domains.values() for c in d.coordinates if c.name in axes]
+    if ratio is None or len(ratio) != 1 or not found or any(c.unit.text for c in found) or not context.checker.model.uses_units:
+        return ()
+    c = found[0]
+    where = f" (line {c.span.line})" if c.span else ""
+    return (f"`{c.name}` is an axis without unit{where}: a length has one behind a bound, as in 0..1 [m]",)
 
 
 def demand_unit(value: Value, unit: Powers | None, node: tree.Node, context: Context, what: str) -> None:

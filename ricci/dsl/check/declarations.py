@@ -186,11 +186,9 @@ class Declarer:
         return Axis(c.name, self.model.sizes[c.name], name.span, True, c.periodic, c.unit.powers)
 
     def coordinate(self, axis: tree.AxisDef, statement: tree.Node) -> Coordinate:
-        """Bounds of an axis; a plain number takes the unit of the other bound."""
+        """Bounds of an axis; a plain number takes the unit of the other bound, two of them are an axis without unit (an angle)."""
         context = self.context(statement)
         lo, hi, unit = bounds(axis.lo, axis.hi, context)
-        if self.model.uses_units and unit is None:
-            raise error("E0402", f"the coordinate `{axis.name.id}` has no unit", axis.hi, label="add one behind the number, [1] for none")
         low, high = constant_of(lo), constant_of(hi)
         if low is not None and high is not None and low >= high:
             raise error("E0203", f"the range of `{axis.name.id}` is empty", axis, label="the lower bound comes first")
