@@ -15,11 +15,13 @@ from ricci.dsl.model import Load
 from ricci.dsl.ops.const import DTYPES
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Argument, Program
+from ricci.dsl.remedies import quantity
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind
 from ricci.errors import CannotRun
 
 Array = np.ndarray[Any, Any]
+ROUNDING = 1e-12  # of a point, relative to the length of its coordinate
 
 
 @dataclass
@@ -49,7 +51,26 @@ def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: s
         else:
             _accept(argument, array, binding)
     _evaluate_defaults(pending, binding, seed)
+    _inside_of_the_domain(program, binding)
     return binding
+
+
+def _inside_of_the_domain(program: Program, binding: Binding) -> None:
+    """E0704 for a point outside of its coordinate's range, which may both depend on arguments."""
+    for point in program.points:
+        terms = [point.value, point.lo, point.hi]
+        if binding.missing and not all(_inputs(t) <= set(binding.values) for t in terms):
+            continue
+        places, lo, hi = reference.evaluate(terms, binding.values, binding.sizes)
+        slack = ROUNDING * abs(float(hi) - float(lo))
+        outside = np.atleast_1d(places)[~((places >= lo - slack) & (places <= hi + slack)).reshape(np.atleast_1d(places).shape)]
+        if outside.size:
+            raise CannotRun(
+                "E0704",
+                f"`{point.text}` looks at {point.coordinate} = {quantity(float(outside[0]), point.unit)}, outside of the domain",
+                point.span,
+                label=f"`{point.coordinate}` goes from {quantity(float(lo), point.unit)} to {quantity(float(hi), point.unit)}",
+            )
 
 
 def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Binding:

@@ -12,6 +12,7 @@ import numpy as np
 from ricci.dsl import reference
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Instant, Program
+from ricci.dsl.remedies import quantity, time_unit, with_options
 from ricci.dsl.term import Function, Term
 from ricci.errors import CannotRun
 
@@ -56,12 +57,23 @@ class Trajectory:
     events: list[tuple[float, int]] = field(default_factory=list)
 
 
-def end_time(until: Term, values: Mapping[str, Any], sizes: Mapping[str, int]) -> float:
+def time_of(moment: Term, values: Mapping[str, Any], sizes: Mapping[str, int]) -> float:
     """The number that a time of the model is, with all params known."""
-    return float(reference.evaluate([until], values, sizes)[0])
+    return float(reference.evaluate([moment], values, sizes)[0])
 
 
-def stops_of(instants: Sequence[Instant], end: float, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Stop]:
+def end_time(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int]) -> float:
+    """When the run ends; E0707 where the model does not say, E0704 before its start or never."""
+    if program.end is None:
+        help = with_options(program.statement, [("until", f"t={quantity(1, program.time_unit)}")])
+        raise CannotRun("E0707", "the model does not say how far to run", program.statement, help=help)
+    end = time_of(program.end, values, sizes)
+    if not 0 <= end < float("inf"):
+        raise CannotRun("E0704", f"the run would end at t = {quantity(end, program.time_unit)}; it starts at t = 0", program.statement)
+    return end
+
+
+def stops_of(program: Program, end: float, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Stop]:
     """Every instant as a time, merged and sorted; a named time after the end is an error (a check could never be made)."""
     at: dict[float, list[str]] = {0.0: [], end: []}
 
@@ -69,11 +81,12 @@ def stops_of(instants: Sequence[Instant], end: float, values: Mapping[str, Any],
         near = next((t for t in at if abs(t - moment) <= SAME_TIME * max(abs(end), 1e-300)), moment)
         at.setdefault(near, []).append(function)
 
-    for instant in instants:
+    for instant in program.instants:
         if instant.every is not None:
-            period = end_time(instant.every, values, sizes)
+            period = time_of(instant.every, values, sizes)
             if not period > 0:
-                raise CannotRun("E0705", f"an output interval must be positive, it is {period:g}")
+                found = quantity(period, program.time_unit)
+                raise CannotRun("E0705", f"an output interval must be positive, it is {found}", instant.span)
             for k in range(int(np.floor(end / period * (1 + 1e-12))) + 1):
                 enter(k * period, instant.function)
         elif instant.time is None:
@@ -81,15 +94,20 @@ def stops_of(instants: Sequence[Instant], end: float, values: Mapping[str, Any],
         elif isinstance(instant.time, str):
             enter(0.0, instant.function)
         else:
-            moment = end_time(instant.time, values, sizes)
+            moment = time_of(instant.time, values, sizes)
             if not 0 <= moment <= end * (1 + SAME_TIME):
-                raise CannotRun(
-                    "E0704",
-                    f"the model looks at t = {moment:g}, the run goes from 0 to {end:g}",
-                    help=f"ricci run --set until={moment:g} ...",
-                )
+                raise _outside(program, instant, moment, end)
             enter(moment, instant.function)
     return [Stop(t, tuple(dict.fromkeys(at[t]))) for t in sorted(at)]
+
+
+def _outside(program: Program, instant: Instant, moment: float, end: float) -> CannotRun:
+    """E0704 for a time that the run does not reach, with the `solve` that reaches it."""
+    unit = time_unit(program.statement, program.time_unit)
+    later = end < moment < float("inf")
+    help = with_options(program.statement, [("until", f"t={quantity(moment, unit)}")]) if later else ""
+    message = f"the model looks at t = {quantity(moment, unit)}, the run goes from 0 to {quantity(end, unit)}"
+    return CannotRun("E0704", message, instant.span, help=help)
 
 
 @dataclass

@@ -6,6 +6,7 @@ next statement. The automaton is the LALR(1) table of grammar.lark; words become
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ TALLEST = 20 * tree.DEEPEST  # entries of the parser's stack: reached only by ch
 
 def parse(source: Source) -> tree.File:
     """The syntax tree of a source; `ParseFailed` (E00xx) with all errors in the order of the text."""
+    source = _with_newlines(source)
     errors = Diagnostics()
     tokens = tokenize(source, errors)
     statements = _Parser(tokens, errors).run()
@@ -25,6 +27,11 @@ def parse(source: Source) -> tree.File:
     errors.raise_if_any(ParseFailed)
     span = Span(source, 0, len(source.text))
     return tree.File(statements, tuple(tokens.comments), source, span=span)
+
+
+def _with_newlines(source: Source) -> Source:
+    """The source with a newline for every carriage return that stands alone (line ends of old systems)."""
+    return Source(source.name, re.sub(r"\r(?!\n)", "\n", source.text)) if "\r" in source.text else source
 
 
 def decode(name: str, data: bytes) -> Source:

@@ -22,6 +22,7 @@ from typing import Any
 from ricci.dsl.model import Load, Unit
 from ricci.dsl.term import Function, Term
 from ricci.dsl.types import Dim
+from ricci.errors import Span
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,19 @@ class Argument:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A place that `text` looks at along a coordinate: `value` lies in lo..hi, all terms of arguments. Periodic coordinates have every place."""
+
+    coordinate: str
+    value: Term
+    lo: Term
+    hi: Term
+    text: str
+    span: Span | None = None
+    unit: Unit = Unit()
+
+
+@dataclass(frozen=True)
 class Instant:
     """`function` (`snapshot:K`, `output:I`, `plot:I`) is evaluated when t reaches `time` (a term of params; None: the end;
     "start": before the first step) or, if `every` is given, at 0, every, 2*every, ... `check:I` and `final` are evaluated at the end."""
@@ -58,6 +72,7 @@ class Instant:
     function: str
     time: Term | str | None
     every: Term | None = None
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -83,9 +98,12 @@ class Program:
     coordinates: dict[str, Term] = field(default_factory=dict)  # axis of the full grid -> positions of its points (term over that axis)
     choices: tuple[Choice, ...] = ()
     origins: dict[Term, str] = field(default_factory=dict)  # term -> source line, for comments in generated code
+    points: tuple[Point, ...] = ()  # places that must lie inside of the domain, looked at when the arguments are known
+    statement: Span | None = None  # the `solve` that is run, for remedies
+    time_unit: Unit = Unit()
 
     def with_functions(self, new: dict[str, Function]) -> Program:
         return replace(self, functions={**self.functions, **new})
 
 
-__all__ = ["Argument", "Choice", "Instant", "Load", "Program", "State"]
+__all__ = ["Argument", "Choice", "Instant", "Load", "Point", "Program", "State"]

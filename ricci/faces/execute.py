@@ -130,10 +130,8 @@ class Integration:
     def run(self, listen: Callable[[Progress], None] | None) -> None:
         _missing(self.model, self.binding)
         values, sizes = self.binding.values, self.binding.sizes
-        if self.program.end is None:
-            raise CannotRun("E0707", "the model does not say how far to run", help="solve { until: t=1 }")
-        end = end_time(self.program.end, values, sizes)
-        stops = stops_of(self.program.instants, end, values, sizes)
+        end = end_time(self.program, values, sizes)
+        stops = stops_of(self.program, end, values, sizes)
         self._compile()
         kept = self.kept
         wanted = frozenset(i.function for i in self.program.instants if i.function.startswith("snapshot:"))
@@ -203,6 +201,9 @@ class Integration:
             for _, taken in snapshots:
                 known.update(taken)
         self.binding.values.update(known)
+        main = driver.main_solve(self.model)
+        if main is not None and main.name:
+            self.binding.values.update({f"{main.name}.steps": trajectory.steps, f"{main.name}.seconds": trajectory.seconds})
 
 
 def _labelled(model: Model, program: Program, binding: Binding, function: str, label: str, array: Array) -> Labelled:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
 from ricci.driver import Settings
-from ricci.errors import RicciError, Source
+from ricci.errors import RicciError, Source, Span
 
 PROMPT = "ricci> "
 CONTINUED = "  ...> "
@@ -30,6 +30,7 @@ class Session:
     """The model so far, as accepted pieces of text. `feed` takes one complete entry and says what to print."""
 
     entries: list[str] = field(default_factory=list)
+    history: list[list[str]] = field(default_factory=list)  # the entries before each one that joined
     settings: Settings = field(default_factory=Settings)
     listen: Callable[[Any], None] | None = None
     done: bool = False
@@ -58,17 +59,23 @@ class Session:
         from ricci.driver import check_text
 
         problem = ""
+        before = list(self.entries)
+        solves = bool(_solves(Source("<prompt>", text)))
+        if solves:
+            self.entries = _without_solves(self.entries)
         try:
             check_text(self.source(text), self.settings)
         except RicciError as error:
+            if solves or not all(d.code in INCOMPLETE for d in error.diagnostics):
+                self.entries = before
             if not all(d.code in INCOMPLETE for d in error.diagnostics):
                 raise
             problem = "\n".join(f"  still open: {d.message}" for d in error.diagnostics)
+        if solves and problem:
+            return problem
+        self.history.append(before)
         self.entries.append(text)
-        if any(line.strip().startswith("solve") for line in text.replace(";", "\n").splitlines()):
-            if problem:
-                self.entries.pop()
-                return problem
+        if solves:
             return self._run("")
         return problem or "  ok"
 
@@ -110,10 +117,13 @@ class Session:
         return commands[word](rest.strip())
 
     def _undo(self, _: str) -> str:
-        return f"  dropped: {self.entries.pop()}" if self.entries else "  nothing to drop"
+        if not self.history:
+            return "  nothing to drop"
+        last, self.entries = self.entries[-1], self.history.pop()
+        return f"  dropped: {last}"
 
     def _clear(self, _: str) -> str:
-        self.entries.clear()
+        self.entries, self.history = [], []
         return "  empty"
 
     def _show(self, stage: str) -> str:
@@ -126,7 +136,7 @@ class Session:
 
         source = read(path)
         check_text(source, self.settings)
-        self.entries[:] = [source.text.rstrip("\n")]
+        self.entries, self.history = [source.text.rstrip("\n")], [[]]
         return f"  {path}: ok"
 
     def _save(self, path: str) -> str:
@@ -138,6 +148,28 @@ class Session:
     def _quit(self, _: str) -> str:
         self.done = True
         return ""
+
+
+def _solves(source: Source) -> list[Span]:
+    """The statements of a text that say how its equations are solved; none where it does not parse."""
+    from ricci.driver import parse
+    from ricci.dsl.tree import Solve
+
+    try:
+        statements = parse(source).statements
+    except RicciError:
+        return []
+    return [s.span for s in statements if isinstance(s, Solve) and s.goal is None and s.name is None]
+
+
+def _without_solves(entries: list[str]) -> list[str]:
+    """The entries without such statements: a new one stands in their place."""
+    kept = []
+    for text in entries:
+        for span in reversed(_solves(Source("<prompt>", text))):
+            text = (text[: span.start].rstrip().removesuffix(";") + text[span.end :]).strip()
+        kept.append(text)
+    return [text for text in kept if text.strip(" ;")]
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -78,6 +78,7 @@ def test_statements_on_one_line_and_on_several():
     assert len(read("field u(D); field v(D)\nfield w(D);;\n\n").statements) == 3
     assert len(read("let a = 1 +\n  2 *\n  3\nlet b = f(1,\n 2\n)\nlet c =\n  4").statements) == 3
     assert len(read("let a = [1\n+ 2]\r\nlet b = 3\r\n").statements) == 2
+    assert len(read("# old\rlet a = 1\r\rlet b = 3 # end\rlet c = 4").statements) == 3
     assert len(read("@pml(3)\n\n# comment\nlet a = 1").statements) == 1
     assert read("").statements == ()
     assert read("\ufefflet a = 1").statements

@@ -30,9 +30,12 @@ from ricci.dsl.check.agreement import (
 from ricci.dsl.check.applied import SOME_VALUE, applied, member
 from ricci.dsl.check.context import Context, error, lookup_axis
 from ricci.dsl.check.indexing import index_value
+from ricci.dsl.check.known import demand_inside, demand_moment, unknown_before
 from ricci.dsl.check.scope import unknown
 from ricci.dsl.check.values import Axis, DataSet, Layered, Namespace, Procedure, Sided, Value, leaves, mapped, rank, shape
-from ricci.dsl.term import Term, TermError
+from ricci.dsl.model import Coordinate
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.term import Term, TermError, symbols
 from ricci.dsl.types import Kind, Type
 from ricci.dsl.units import NUMBER, Powers, multiply, points, raised
 from ricci.errors import CheckFailed
@@ -373,6 +376,8 @@ def _attr(node: tree.Attr, context: Context) -> Any:
     owner = entity_of(node.base, context)
     if isinstance(owner, Namespace):
         found = member(owner, node.name)
+        if isinstance(found, Value) and any(":" in name_of(s) for leaf in leaves(found.data) for s in symbols([leaf])):
+            context.lacking(f"`{short(node)}` here: what a {owner.word} gives", node.span)
         return taken(found, context) if isinstance(found, Value) else found
     if isinstance(owner, DataSet):
         return _of_data(node, owner, context)
@@ -467,10 +472,26 @@ def evaluated(value: Value, node: tree.Call, context: Context) -> Value:
         demand_unit(place, axis.unit if axis and name != "t" else context.checker.time_unit, keyword.value, context, f"`{name}`")
         if name in point:
             raise error("E0102", f"`{name}` is given twice", keyword.name)
+        if name == "t":
+            _instant(place, keyword, node, context)
+        elif axis is not None:
+            demand_inside(place, keyword, _coordinate(name, context), context)
         point[name] = build.cast(place.term, Kind.REAL)
     data = mapped(lambda t: build.at(t, point), value.data)
     order = tuple(n for n in value.order if n not in point) if value.order else None
     return replace(value, data=data, order=order, edge="")
+
+
+def _coordinate(name: str, context: Context) -> Coordinate:
+    return next(c for d in context.checker.model.domains.values() for c in d.coordinates if c.name == name)
+
+
+def _instant(value: Value, keyword: tree.Keyword, node: tree.Call, context: Context) -> None:
+    """An instant of the run; one that moves with the run (a delay) cannot be computed yet."""
+    if unknown_before(value.term, context):
+        context.lacking("a value at a time that changes during the run", node.span)
+    else:
+        demand_moment(value, keyword.value, context)
 
 
 def _procedure(node: tree.Call, procedure: Procedure, context: Context) -> Any:

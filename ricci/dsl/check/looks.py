@@ -9,10 +9,11 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
-from ricci.dsl.check.agreement import demand_unit, short
+from ricci.dsl.check.agreement import short
 from ricci.dsl.check.context import Context, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
+from ricci.dsl.check.known import demand_moment
 from ricci.dsl.check.quantities import unit_from
 from ricci.dsl.check.scope import Scope
 from ricci.dsl.check.values import Layered, Value, leaves, mapped, paths
@@ -169,11 +170,7 @@ def _times(arguments: Sequence[tree.Argument], context: Context) -> tuple[Term, 
 
 
 def _moment(node: tree.Expr, context: Context) -> Term:
-    value = scalar_of(node, context)
-    demand_unit(value, context.checker.time_unit, node, context, "a time")
-    if value.axes:
-        raise error("E0206", "a time is one number", node)
-    return value.term
+    return demand_moment(scalar_of(node, context), node, context)
 
 
 # files
@@ -205,7 +202,9 @@ def _refuse_taken(plain: str, path: tree.String, declarer: Declarer) -> None:
         if other is not None and (mine.is_relative_to(other) or PurePosixPath(other).is_relative_to(mine)):
             line = span.line if span else "?"
             what = f'two statements write "{plain}"' if str(mine) == other else f'"{plain}" and "{other}" are in each other'
-            raise error("E0102", what, path, label=f"the other one is in line {line}")
+            stem, extension = posixpath.splitext(plain)
+            help = declarer.checker.instead(path.span, f'"{stem}_2{extension}"')
+            raise error("E0102", what, path, f"the other one is in line {line}", help)
 
 
 def _text(node: tree.Node) -> str:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ricci.dsl import tree
+from ricci.dsl import build, tree
 from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import demand_unit, rational, short
 from ricci.dsl.check.calculus import coordinates_of
 from ricci.dsl.check.context import Checker, Context, error, lookup_axis
 from ricci.dsl.check.expressions import scalar_of
+from ricci.dsl.check.known import demand_known, demand_moment, known_number
 from ricci.dsl.check.values import Layered, Namespace, Network, Value
 from ricci.dsl.model import Call, Option, Solve
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
-from ricci.dsl.units import NUMBER, Powers
+from ricci.dsl.types import Kind, Type
+from ricci.dsl.units import NUMBER
 
 
 @dataclass(frozen=True)
@@ -209,13 +211,11 @@ def whole(node: tree.Expr, context: Context, what: str) -> Term:
     number = rational(value.term)
     if number is not None and (number.denominator != 1 or number < 1):
         raise error("E0104", f"{what} is a whole number of at least 1", node)
-    if number is None and value.axes:
-        raise error("E0104", f"{what} is one number", node)
+    demand_known(value, node, context, what)
     return value.term
 
 
 def _until(entry: tree.Entry, context: Context) -> Option:
-    unit = context.checker.time_unit
     if len(entry.arguments) != 1:
         raise error("E0104", "`until` takes one end", entry, label="as in until: t=1")
     argument = entry.arguments[0]
@@ -223,20 +223,16 @@ def _until(entry: tree.Entry, context: Context) -> Option:
         if argument.name.id != "t":
             guess = "did you mean `t`?" if nearest(argument.name.id, ["t"]) else "a run ends at a time, as in t=1"
             raise error("E0104", f"`until` takes no `{argument.name.id}`", argument.name, label=guess)
-        return Option("until", (), (("t", _moment(argument.value, unit, context)),), entry.span)
+        return Option("until", (), (("t", _moment(argument.value, context)),), entry.span)
     if isinstance(argument, tree.Call) and isinstance(argument.function, tree.Name) and argument.function.id == "steady":
         call = _choice(argument, {"steady": Choice(("tol",), 1)}, "until", context)
         context.checker.lacking("the search for a steady state", entry.span)
         return Option("until", (call,), (), entry.span)
-    return Option("until", (_moment(argument, unit, context),), (), entry.span)
+    return Option("until", (_moment(argument, context),), (), entry.span)
 
 
-def _moment(node: tree.Expr, unit: Powers, context: Context) -> Term:
-    value = scalar_of(node, context)
-    demand_unit(value, unit, node, context, "a time")
-    if value.axes:
-        raise error("E0206", "a time is one number", node)
-    return value.term
+def _moment(node: tree.Expr, context: Context) -> Term:
+    return demand_moment(scalar_of(node, context), node, context)
 
 
 def _tol(entry: tree.Entry, context: Context) -> Option:
@@ -346,8 +342,9 @@ def _setting(keyword: tree.Keyword, context: Context) -> Any:
         return node.id
     value: Value = scalar_of(node, context)
     demand_unit(value, context.checker.time_unit if name in ("dt", "dt_max") else NUMBER, node, context, f"`{name}`")
-    number = rational(value.term)
-    if name in ("dt", "dt_max") and number is not None and number <= 0:
+    demand_known(value, node, context, f"`{name}`")
+    number = known_number(value.term)
+    if name in ("dt", "dt_max") and number is not None and not 0 < number < float("inf"):
         raise error("E0104", "a step is positive", node)
     return value.term
 
@@ -388,13 +385,17 @@ _READERS: dict[str, Callable[[tree.Entry, Context], Option]] = {
     "checkpoint": _free_option,
 }
 
+COUNTED = ("steps", "seconds")
 RESULTS = ("objective", "objective_at_start", "steps", "seconds")
+
+
+def counted(name: str) -> Namespace:
+    """What is known of a named `solve` that integrates, when its run is over: `a.steps`, `a.seconds`."""
+    return Namespace(name, "result", {what: Value(build.symbol(f"{name}.{what}", Type(Kind.REAL)), NUMBER, ()) for what in COUNTED})
 
 
 def result_of(statement: tree.Solve, context: Context) -> Namespace:
     """`fit.objective`: what a named `solve` gives."""
-    from ricci.dsl.types import Kind
-
     assert statement.name is not None
     name = statement.name.id
 

@@ -10,17 +10,18 @@ from ricci.dsl import tree
 from ricci.dsl.check import indices, notes
 from ricci.dsl.check.agreement import demand_unit, short, truth
 from ricci.dsl.check.conditions import Placed, read_boundary, read_event, read_initial
-from ricci.dsl.check.context import error
+from ricci.dsl.check.context import Checker, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
 from ricci.dsl.check.equations import Candidate, Formulas, formulas_of, match, read_equation, read_reactions
 from ricci.dsl.check.expressions import compared, scalar_of
 from ricci.dsl.check.iterations import read_iterate
 from ricci.dsl.check.looks import computed, read_output, read_plot, refuse_end, refuse_moving
-from ricci.dsl.check.solve_options import read_solve, result_of
+from ricci.dsl.check.scope import Scope
+from ricci.dsl.check.solve_options import counted, read_solve, result_of
 from ricci.dsl.check.values import Value
 from ricci.dsl.check.wellposed import check_conditions, check_conservative, check_initials
-from ricci.dsl.model import Check, Comparison, Initial, Unit
+from ricci.dsl.model import Check, Comparison, Initial, Solve, Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
 
@@ -60,6 +61,7 @@ def _solves(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
             with checker.attempt():
                 solve = read_solve(statement, declarer.context(statement))
                 refuse_end(solve, declarer)
+                _one_solve(solve, checker)
                 checker.model.solves.append(solve)
                 tol = solve.option("tol")
                 number = constant_of(tol.arguments[0]) if tol else None
@@ -69,6 +71,16 @@ def _solves(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
                 for call in space.arguments if space else ():
                     if call.name == "fv":
                         check_conservative(call, checker)
+
+
+def _one_solve(solve: Solve, checker: Checker) -> None:
+    """E0102 for a second `solve` without a name: it would never be run. With names of their own, all but the first cannot be run yet."""
+    before = next((s for s in checker.model.solves if not s.goal), None)
+    if before is None or solve.goal or solve.span is None or before.span is None:
+        return
+    if not solve.name and not before.name:
+        raise error("E0102", "there are two `solve` statements", solve.span, label=f"the first is in line {before.span.line}: join them")
+    checker.lacking(f"a second `solve` of the same equations (the first is in line {before.span.line})", solve.span)
 
 
 def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
@@ -198,9 +210,18 @@ def _observe(statement: tree.Statement, declarer: Declarer) -> None:
                 raise error("E0104", f"this is ricci 0.1, the text asks for {statement.number}", statement)
 
 
+def _finished(declarer: Declarer) -> Scope:
+    """Names as a check sees them: definitions stand for the arrays that came out, and the counters of the run are known."""
+    scope = computed(declarer)
+    main = next((s for s in declarer.model.solves if not s.goal), None)
+    if main is not None and main.name:
+        scope.define(main.name, "result", main.span, counted(main.name))
+    return scope
+
+
 def read_check(statement: tree.Check, declarer: Declarer) -> Check:
     """A conjunction of comparisons is kept as such, so that its values can be shown."""
-    context = replace(declarer.context(statement), scope=computed(declarer))
+    context = replace(declarer.context(statement), scope=_finished(declarer))
     node = statement.condition
     indices.plan(node, context, refuse_lone, coordinates=False)
     condition = scalar_of(node, context)

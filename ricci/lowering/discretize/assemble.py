@@ -9,7 +9,7 @@ from fractions import Fraction
 from ricci.dsl import build
 from ricci.dsl.model import Condition, Initial, Load, Model, Quantity, Unit
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
-from ricci.dsl.program import Argument, Choice, Instant, Program, State
+from ricci.dsl.program import Argument, Choice, Instant, Point, Program, State
 from ricci.dsl.term import Function, Term, substitute, symbols
 from ricci.dsl.types import Dim, Kind, Size
 from ricci.errors import CannotLower
@@ -59,6 +59,7 @@ class Assembly:
                 self.lowering.need(c, sum(own.skip) + 1)
             unit = per_time(component.field.unit, component.order)
             self.states.append(State(component.name, unknown.values, component.field.name, component.order, unit))
+        self.lowering.moving = {TIME_SYMBOL, *(s.symbol for s in self.states)}
         for param in self.model.params.values():
             if any(c in lines for c in param.symbol.axes):
                 self.lowering.unknowns[param.symbol] = make_given(param.symbol, lines)
@@ -247,7 +248,7 @@ class Assembly:
         for k, (time, entries) in enumerate(zip(self.instants.times, self.instants.values, strict=True)):
             results = [(name_of(symbol), self._everywhere(term)) for symbol, term in entries]
             functions[f"snapshot:{k}"] = self.function(f"snapshot:{k}", results, self.now)
-            moments.append(Instant(f"snapshot:{k}", time))
+            moments.append(Instant(f"snapshot:{k}", time, None, self.instants.spans[k]))
         return functions, moments
 
     def outputs(self) -> tuple[dict[str, Function], list[Instant]]:
@@ -258,15 +259,15 @@ class Assembly:
             with self.lowering.about("output", output.span):
                 functions[name] = self.function(name, [self._quantity(q) for q in output.quantities], self.now)
             if output.every is not None:
-                moments.append(Instant(name, None, output.every))
-            moments += [Instant(name, time) for time in output.at]
+                moments.append(Instant(name, None, output.every, output.span))
+            moments += [Instant(name, time, None, output.span) for time in output.at]
             if output.every is None and not output.at:
                 moments.append(Instant(name, None))
         for k, plot in enumerate(self.model.plots):
             name = f"plot:{k}"
             with self.lowering.about("plot", plot.span):
                 functions[name] = self.function(name, [self._quantity(plot.quantity)], self.now)
-            moments += [Instant(name, time) for time in plot.at] or [Instant(name, None)]
+            moments += [Instant(name, time, None, plot.span) for time in plot.at] or [Instant(name, None)]
         return functions, moments
 
     def _quantity(self, quantity: Quantity) -> tuple[str, Term]:
@@ -282,6 +283,11 @@ class Assembly:
     def coordinates(self) -> dict[str, Term]:
         place = self.lowering.place()
         return {c: place[c].position(line) for c, line in self.lowering.lines.items()}
+
+    def points(self) -> tuple[Point, ...]:
+        """Places that are looked at, with the units of their coordinates."""
+        units = {c.name: c.unit for domain in self.model.domains.values() for c in domain.coordinates}
+        return tuple(replace(p, unit=units[p.coordinate]) for p in dict.fromkeys(self.lowering.points))
 
     def choices(self) -> tuple[Choice, ...]:
         if not self.lowering.lines or not self.states:
@@ -324,6 +330,9 @@ class Assembly:
             self.coordinates(),
             self.choices(),
             dict(self.origins),
+            self.points(),
+            self.options.span,
+            self.model.time_unit,
         )
 
 

@@ -15,6 +15,7 @@ from ricci.dsl import build
 from ricci.dsl.index import Index
 from ricci.dsl.ops import OPERATORS, contract, reindex
 from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.program import Point
 from ricci.dsl.term import Term, symbols
 from ricci.dsl.types import Size
 from ricci.errors import CannotLower, Span
@@ -45,6 +46,8 @@ class Lowering:
     resizer: Resizer
     needed: dict[str, int] = field(default_factory=dict)
     statement: tuple[str, Span | None] = ("", None)
+    moving: set[Term] = field(default_factory=set)  # what changes during the run: the time, the states
+    points: list[Point] = field(default_factory=list)  # places looked at that are known before the run
     reduced: dict[tuple[str, int], int] = field(default_factory=dict)  # (coordinate, derivative) -> order at its sides
     _done: dict[Key, Term] = field(default_factory=dict)
     _depth: int = 0

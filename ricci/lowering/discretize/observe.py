@@ -8,6 +8,8 @@ from fractions import Fraction
 
 from ricci.dsl import build
 from ricci.dsl.ops import OPERATORS
+from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.program import Point
 from ricci.dsl.term import Term, rewrite, symbols
 from ricci.dsl.types import Kind, Size, Type
 from ricci.errors import CannotLower, Span
@@ -35,8 +37,22 @@ def observe(lowering: Lowering, term: Term, place: Place) -> Term:
     for c, point in points.items():
         if inside[c].where == "nodes" and c in values.axes:
             line = lowering.lines[c]
-            result = interpolate(lowering, line, build.expand(result, {c: line.nodes}), lowering.lower(point, place))
+            at = lowering.lower(point, place)
+            result = interpolate(lowering, line, build.expand(result, {c: line.nodes}), at)
+            if not line.periodic:
+                result = _inside(lowering, line, result, at)
     return result
+
+
+def _inside(lowering: Lowering, line: Line, value: Term, point: Term) -> Term:
+    """The value at a point that has to lie on the line. One that moves during the run has no value (NaN) where it leaves the line;
+    any other is looked at before the run."""
+    if not any(s in lowering.moving or name_of(s).startswith("@") for s in symbols([point])):
+        lowering.points.append(Point(line.name, point, line.lo, line.hi, *lowering.statement))
+        return value
+    inside = build.apply("and", build.apply("le", line.lo, point), build.apply("le", point, line.hi))
+    undefined = build.cast(build.apply("sqrt", build.const(-1, Kind.REAL)), value.kind)
+    return build.where(inside, value, undefined)
 
 
 def _along(line: Line, point: Term) -> Along:
@@ -97,6 +113,7 @@ class Instants:
     """Values that an expression takes from named times: each becomes a symbol `@K:J` that stands for the J-th value at time K."""
 
     times: list[Term] = field(default_factory=list)
+    spans: list[Span | None] = field(default_factory=list)  # per time: the statement that looks there first
     values: list[list[tuple[Term, Term]]] = field(default_factory=list)  # per time: (symbol, model-level term)
     _known: dict[Term, Term] = field(default_factory=dict)
 
@@ -120,6 +137,7 @@ class Instants:
         if whole not in self._known:
             if moment not in self.times:
                 self.times.append(moment)
+                self.spans.append(span)
                 self.values.append([])
             k = self.times.index(moment)
             symbol = build.symbol(f"@{k}:{len(self.values[k])}", Type(inner.kind, inner.axes))

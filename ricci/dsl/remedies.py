@@ -1,0 +1,96 @@
+"""Remedies: a whole statement of the user's text with one part put right, so that it can be pasted in place of the old one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from ricci.dsl import tree
+from ricci.dsl.model import Unit
+from ricci.errors import RicciError, Source, Span
+
+LONGEST = 300  # characters of a remedy
+
+
+def with_part(statement: Span, part: Span, text: str) -> str:
+    """The statement, on one line, with a part of it replaced; "" where the part is not in it, or the result is no statement or long."""
+    source = statement.source
+    if part.source is not source or not statement.start <= part.start <= part.end <= statement.end:
+        return ""
+    return one_line(source.text[statement.start : part.start] + text + source.text[part.end : statement.end])
+
+
+def one_line(text: str) -> str:
+    """A statement on one line, in its own spelling if it stands on one; "" where it does not parse or is long."""
+    from ricci.dsl.format import canonical_text
+
+    parsed = _parsed(text)
+    if len(parsed) != 1:
+        return ""
+    line = text.strip()
+    if "\n" in line or "#" in line:
+        line = canonical_text(tree.File(parsed, (), parsed[0].span.source, span=parsed[0].span)).strip()
+    return line if len(line) <= LONGEST and "\n" not in line else ""
+
+
+def _parsed(text: str) -> tuple[tree.Statement, ...]:
+    """The statements of a text; none where it does not parse."""
+    from ricci.dsl.parse import parse
+
+    try:
+        return parse(Source("", text)).statements
+    except RicciError:
+        return ()
+
+
+def quantity(value: Fraction | float, unit: Unit) -> str:
+    """A number in SI units as text in a unit: `0.5`, `20 [s]`."""
+    shown = (value - unit.offset) / unit.factor if unit.factor else value
+    number = f"{float(shown):.15g}"
+    return f"{number} [{unit.text}]" if unit.text else number
+
+
+def with_options(statement: Span | None, options: Iterable[tuple[str, str]]) -> str:
+    """`solve { ... }` with these options set (name, text of the value), on one line; the user's other settings stay."""
+    from ricci.dsl.format import canonical_text
+
+    parsed = _parsed("solve { }" if statement is None else statement.text)
+    if len(parsed) != 1 or not isinstance(parsed[0], tree.Solve):
+        return ""
+    solve = parsed[0]
+    for name, value in options:
+        found = _parsed(f"solve {{ {name}: {value} }}")
+        if len(found) != 1 or not isinstance(found[0], tree.Solve):
+            return ""
+        solve = _with_entry(solve, found[0].entries[0])
+    line = canonical_text(tree.File((solve,), (), solve.span.source, span=solve.span)).strip()
+    return line if len(line) <= LONGEST else ""
+
+
+def _with_entry(solve: tree.Solve, entry: tree.Entry) -> tree.Solve:
+    names = [e.name.id for e in solve.entries]
+    if entry.name.id not in names:
+        return replace(solve, entries=(*solve.entries, entry))
+    return replace(solve, entries=tuple(entry if e.name.id == entry.name.id else e for e in solve.entries))
+
+
+def time_unit(statement: Span | None, default: Unit) -> Unit:
+    """The unit in which a `solve` says its times, or else the default."""
+    from ricci.dsl.units import Units
+
+    if statement is None or not default.text:
+        return default
+    for number in _times(_parsed(statement.text)):
+        try:
+            unit = Units().resolve(number.unit) if number.unit is not None else default
+        except RicciError:  # a unit of the model's own
+            continue
+        if unit.powers == default.powers:
+            return unit
+    return default
+
+
+def _times(statements: Sequence[tree.Statement]) -> list[tree.Number]:
+    entries = [e for s in statements if isinstance(s, tree.Solve) for e in s.entries if e.name.id in ("until", "time")]
+    return [n for e in entries for n in tree.walk(e) if isinstance(n, tree.Number)]
