@@ -150,6 +150,9 @@ def _learn(argument: Argument, axis: str, size: Any, extent: int, shape: tuple[i
     """Compare an extent with the declared size; an open dim takes it."""
     open_dims = [d for d in size.dims if d.name not in binding.sizes]
     if len(open_dims) == 1 and str(size) == open_dims[0].name:
+        if not extent and open_dims[0].lower == 1:
+            name = open_dims[0].name
+            raise CannotRun("E0801", f"`{argument.name}` has no entry along `{axis}`", help=f"dim {name} = 0")
         if extent < open_dims[0].lower:
             needed = f"the scheme needs {open_dims[0].lower}"
             raise CannotRun("E0506", f"`{argument.name}` gives {extent} points along `{axis}`: {needed}")

@@ -137,8 +137,8 @@ class Declarer:
             if not isinstance(number, Fraction) or number.denominator != 1:
                 raise error("E0203", f"`{short(node)}` is no size", node, label="a size is a whole number, or a polynomial of other dims")
             size = Size.of(int(number))
-        if size.constant is not None and size.constant < 1:
-            raise error("E0203", f"the size `{short(node)}` is {size.constant}", node, label="at least 1")
+        if size.constant is not None and size.constant < 0:
+            raise error("E0203", f"the size `{short(node)}` is {size.constant}", node, label="at least 0")
         return size
 
     def domain(self, statement: tree.DomainDeclaration) -> None:

@@ -57,6 +57,8 @@ def _range_axis(item: tree.RangeItem, context: Context) -> Axis:
     lo, hi = ends
     if lo.constant != 0:
         raise error("E0203", "a range of an index starts at 0", item.lo, label="shift the index instead, as in A[j+1]")
+    if hi.constant is not None and hi.constant < 0:
+        raise error("E0203", f"the range of `{item.name.id}` ends at {hi.constant}", item.hi, label="at least 0")
     return Axis(item.name.id, hi, item.span)
 
 
@@ -110,6 +112,15 @@ def _summable(value: Value) -> Value:
     return replace(value, data=mapped(lambda t: build.cast(t, Kind.INT), value.data))
 
 
+def _some(axes: Sequence[Axis], call: Applied) -> Sequence[Axis]:
+    """E0203 where what needs one entry is taken over an axis that has none; sum, prod, any, all of nothing are 0, 1, false, true."""
+    empty = next((a for a in axes if a.size.constant == 0), None)
+    if empty is not None:
+        where = next((i for i in call.items if isinstance(i, tree.Name | tree.RangeItem)), call.node)
+        raise error("E0203", f"`{call.name}` of nothing: `{empty.name}` has size 0", where, label="it has no value")
+    return axes
+
+
 def _over_time(call: Applied, names: list[str], context: Context) -> bool:
     if SERIES in names and not indices.is_coordinate(SERIES, context):
         context.lacking(f"`{call.name}[t]`: a value over the whole run", call.node.span)
@@ -141,7 +152,7 @@ def mean(call: Applied, context: Context) -> Value:
     series = _over_time(call, names, context)
     axes = _taken(call, value, names, inner)
     spatial = [a for a in axes if a.coordinate]
-    counted = [a for a in axes if not a.coordinate]
+    counted = _some([a for a in axes if not a.coordinate], call)
 
     def averaged(term: Term) -> Term:
         if counted:
@@ -189,7 +200,7 @@ def extremum(call: Applied, context: Context) -> Value:
     if value.kind == Kind.COMPLEX:
         raise error("E0203", f"`{call.name}` of the complex `{short(node)}`", node, label="complex numbers have no order")
     series = _over_time(call, names, context)
-    axes = _taken(call, value, names, inner)
+    axes = _some(_taken(call, value, names, inner), call)
     term = value.term
     missing = {a.name: a.size for a in axes if a.name not in term.axes}
     term = build.reduce(call.name, build.expand(term, missing), [a.name for a in axes]) if axes else term
@@ -245,7 +256,7 @@ def place_of_extremum(call: Applied, context: Context) -> Value:
     value = numeric(scalar_of(node, inner), node)
     if len(names) != 1:
         raise error("E0104", f"`{call.name}` takes one index", call.node, label=f"as in {call.name}[k](e)")
-    axes = _taken(call, value, names, inner)
+    axes = _some(_taken(call, value, names, inner), call)
     return Value(build.reduce(call.name, value.term, names), NUMBER, _rest(value, axes))
 
 
@@ -273,7 +284,7 @@ def log_sum_exp(call: Applied, context: Context) -> Value:
     value = numeric(scalar_of(node, inner), node)
     if value.unit not in (NUMBER, None):
         raise error("E0403", f"`{call.name}` of `{short(node)}`, which has a unit", node)
-    axes = _taken(call, value, names, inner)
+    axes = _some(_taken(call, value, names, inner), call)
     gone = [a.name for a in axes]
     largest = build.reduce("max", value.term, gone)
     term = build.add(largest, build.apply("log", build.sum_over(build.apply("exp", build.sub(value.term, largest)), gone)))
