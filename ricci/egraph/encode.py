@@ -436,7 +436,9 @@ def _enodes(frozen: Mapping[str, Any], engine: Any, names: Sequence[str]) -> lis
 
 
 def composition(outer: Pull, inner: Pull, source: Mapping[str, Size]) -> Pull | None:
-    """The one index map that is `outer` of `inner`; None where two fills keep them apart."""
+    """The one index map that is `outer` of `inner`; None where two fills keep them apart, or `outer` reads axes over which `inner` is constant."""
+    if not set(outer.index) <= set(dict(inner.axes)):
+        return None
     probe = build.symbol("probe", Type(Kind.REAL, source))
     below = reindex.assemble(probe, dict(inner.axes), dict(inner.index), inner.guards, inner.fill)
     if below.op == "reindex" and below.attrs != inner:

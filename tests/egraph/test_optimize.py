@@ -16,6 +16,7 @@ from ricci.egraph import optimize
 from ricci.egraph.space import ContradictionError
 from ricci.egraph.verify import mismatch
 from ricci.errors import Source
+from ricci.faces.execute import execute
 
 OPTIMIZER = import_module("ricci.egraph.optimize")  # its name in the package is the function
 
@@ -161,3 +162,23 @@ def test_a_user_sees_a_warning_and_the_result(broken, defects, tmp_path, capsys)
     assert [w["code"] for w in json.loads(capsys.readouterr().out)["warnings"]] == ["W0902"]
     with pytest.warns(UserWarning, match="W0902"):
         ricci.model(MODEL.replace("tensor x[s]", "let x[s] = repeat[s](1)"))
+
+
+def test_a_side_value_that_is_constant_along_an_axis_is_shifted_along_another(tmp_path):
+    text = """
+domain D: x in 0..1, y in 0..1
+field u(D)
+equation dt(u) = lap(u)
+boundary u on x.lo, x.hi, y.lo: u = 0
+boundary u on y.hi: u = 1
+initial u = 0
+solve { grid: x=7, y=6; until: t=0.01; time: rk4(dt=1e-3) }
+"""
+    results = {}
+    for level in (0, 2, 3):
+        outcome = execute(Source("heat.model", text), driver.Settings(opt=level, backend="reference"), write=False)
+        assert not outcome.warnings
+        results[level] = outcome.results["u"].values
+    assert results[0].max() == 1
+    np.testing.assert_allclose(results[2], results[0], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(results[3], results[0], rtol=1e-13, atol=1e-15)
