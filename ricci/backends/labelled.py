@@ -41,13 +41,17 @@ class Labelled:
         return float(self.values)
 
     def __repr__(self) -> str:
-        axes = ", ".join(f"{a}: {n}" for a, n in zip(self.axes, self.shape, strict=True))
         unit = f" [{self.unit}]" if self.unit else ""
-        if self.values.size == 0 or self.values.dtype.kind not in "iuf":
-            return f"{self.name}[{axes}]{unit}"
         if not self.axes:
-            return f"{self.name} = {float(self.values):.9g}{unit}"
-        return f"{self.name}[{axes}]{unit}: {np.min(self.values):.6g} .. {np.max(self.values):.6g}, mean {np.mean(self.values):.6g}"
+            return f"{self.name} = {written(self.values)}{unit}"
+        head = f"{self.name}[{', '.join(f'{a}: {n}' for a, n in zip(self.axes, self.shape, strict=True))}]{unit}"
+        kind = self.values.dtype.kind
+        if self.values.size == 0:
+            return head
+        if kind == "b":
+            return f"{head}: {np.count_nonzero(self.values)} of {self.values.size} true"
+        size = np.abs(self.values) if kind == "c" else self.values
+        return f"{head}: {'abs ' if kind == 'c' else ''}{np.min(size):.6g} .. {np.max(size):.6g}, mean {written(np.mean(self.values), 6)}"
 
     def to_xarray(self) -> Any:
         """The same data as `xarray.DataArray`, units in its attributes."""
@@ -59,3 +63,14 @@ class Labelled:
         return xarray.DataArray(
             self.values, dims=self.axes, coords=coordinates, name=self.name, attrs={"units": self.unit} if self.unit else {}
         )
+
+
+def written(value: Any, digits: int = 9) -> str:
+    """One number as a person writes it: `0.25`, `1 - 2i`, `true`."""
+    value = np.asarray(value)
+    if value.dtype.kind == "b":
+        return "true" if value else "false"
+    if value.dtype.kind == "c":
+        sign = "-" if np.signbit(value.imag) else "+"
+        return f"{float(value.real):.{digits}g} {sign} {abs(float(value.imag)):.{digits}g}i"
+    return str(int(value)) if value.dtype.kind in "iu" else f"{float(value):.{digits}g}"

@@ -111,7 +111,7 @@ def _all_given(model: Model, program: Program, binding: Binding) -> None:
                 "E0802",
                 f"`{name.partition(':')[0]}` needs `{shown}`, which has no value",
                 statement.span,
-                help=f"ricci run {binding.missing.get(shown, '')} ...",
+                help=f"ricci run {binding.missing[shown]} ..." if binding.missing.get(shown) else "",
             )
 
 
@@ -234,11 +234,12 @@ def evaluate(model: Model, program: Program, binding: Binding, settings: Setting
     for name in [*lets, *model.layers, *formulas]:
         function = program.functions[name]
         lacking = [p for p in parameter_names(function) if p not in binding.values]
+        hint = binding.missing.get(lacking[0], "") if lacking else ""
         if lacking and lets and name in model.layers:
+            binding.missing[name] = hint
             continue  # a function that definitions call; its own inputs need no values
         if lacking:
-            hint = binding.missing.get(lacking[0], "")
-            shown = name.removeprefix("let:")
+            shown = "`, `".join(model.fields) if name == "final" else name.removeprefix("let:")
             outcome.notes.append(f"`{shown}` is not evaluated: `{lacking[0]}` has no value ({hint})")
             binding.missing[shown] = hint
             continue

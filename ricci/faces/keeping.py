@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ricci.backends.binding import Binding
-from ricci.backends.labelled import Labelled
+from ricci.backends.labelled import Labelled, written
 from ricci.backends.simulation import Trajectory
 from ricci.driver import Settings
 from ricci.dsl import reference
@@ -191,7 +191,7 @@ class Pictures:
         shown = {plot.quantity.label for plot in self.model.plots}
         left = [r for name, r in results.items() if name not in shown] if self.all_results else []
         written += [self._draw(self._free(r.name), self._title(r.name), r, [("", r.values)]) for r in left if r.axes]
-        rows = [(r.name, pictures.number(r.values, r.unit)) for r in left if not r.axes]
+        rows = [(r.name, _with_unit(r)) for r in left if not r.axes]
         if rows:
             written.append(str(pictures.numbers(self._free("numbers"), self.stem.replace("_", " "), rows)))
         return written
@@ -211,7 +211,7 @@ class Pictures:
         title = self._title(quantity.label)
         if not self.program.states:
             if not like.axes:
-                return str(pictures.numbers(path, self.stem.replace("_", " "), [(like.name, pictures.number(like.values, like.unit))]))
+                return str(pictures.numbers(path, self.stem.replace("_", " "), [(like.name, _with_unit(like))]))
             return self._draw(path, title, like, [("", like.values)])
         scale, unit = float(self.model.time_unit.factor), self.model.time_unit.text
         if not like.axes:
@@ -257,6 +257,12 @@ def _shown(axes: Sequence[pictures.Axis]) -> list[int]:
     places = [k for k, axis in enumerate(axes) if not axis.index]
     counted = [k for k, axis in enumerate(axes) if axis.index]
     return sorted((places[:2] + counted[::-1])[:2])
+
+
+def _with_unit(number: Labelled) -> str:
+    text = written(number.values, 6)
+    compound = number.unit and number.values.dtype.kind == "c"
+    return f"({text}) {number.unit}" if compound else f"{text} {number.unit}".rstrip()
 
 
 def _value_label(like: Labelled) -> str:

@@ -6,6 +6,7 @@ only when the file is whole. The arrays of a model without time are one snapshot
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,15 +63,14 @@ def identifiers(labels: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     return names
 
 
-@dataclass
-class _Spool:
-    """Arrays of one variable, appended to a temporary file."""
+class _Frames:
+    """Arrays of one variable, one for each time, appended to a temporary file."""
 
-    file: IO[bytes]
-    timed: bool
-    shape: tuple[int, ...] = ()
-    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float64))
-    count: int = 0
+    def __init__(self, path: Path) -> None:
+        self.file: IO[bytes] = open(path, "w+b")  # noqa: SIM115
+        self.shape: tuple[int, ...] = ()
+        self.dtype: np.dtype[Any] = np.dtype(np.float64)
+        self.count = 0
 
     def append(self, array: Array) -> None:
         array = np.asarray(array, order="C")  # keeps a scalar a scalar
@@ -80,22 +80,40 @@ class _Spool:
         self.file.flush()
         self.count += 1
 
-    @property
-    def whole(self) -> tuple[int, ...]:
-        """The shape of all that was appended: the frames along a first axis, or the only one."""
-        return (self.count, *self.shape) if self.timed else self.shape
-
     def write_npy(self, out: IO[bytes]) -> None:
         """All frames as one npy array, copied in pieces: a long run is never in memory as a whole."""
-        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.whole}
+        shape = (self.count, *self.shape)
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_2_0(out, header)
         self.file.seek(0)
         shutil.copyfileobj(self.file, out, 1 << 20)
 
     def array(self) -> Array:
-        if 0 in self.whole:
-            return np.zeros(self.whole, self.dtype)
-        return np.memmap(self.file.name, self.dtype, "r", shape=self.whole or (1,)).reshape(self.whole)
+        shape = (self.count, *self.shape)
+        return np.zeros(shape, self.dtype) if 0 in shape else np.memmap(self.file.name, self.dtype, "r", shape=shape)
+
+    def close(self) -> None:
+        with suppress(OSError):  # closing writes what a full disk has refused
+            self.file.close()
+
+
+class _Single:
+    """The only array of a variable, of a model without time."""
+
+    def __init__(self) -> None:
+        self.values: Array = np.zeros(0)
+
+    def append(self, array: Array) -> None:
+        self.values = np.asarray(array, order="C")
+
+    def write_npy(self, out: IO[bytes]) -> None:
+        np.lib.format.write_array(out, self.values, allow_pickle=False)
+
+    def array(self) -> Array:
+        return self.values
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Recorder:
@@ -123,20 +141,20 @@ class Recorder:
         self.leading = () if time_unit is None else ("t",)
         self._span = span
         self._write = _format_of(self.path, span)
-        self.spools: list[_Spool] = []
+        self.parts: list[_Frames | _Single] = []
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
             for k in range(len(variables)):
-                self.spools.append(_Spool(open(self._folder / f"{k}.raw", "w+b"), bool(self.leading)))  # noqa: SIM115
+                self.parts.append(_Frames(self._folder / f"{k}.raw") if self.leading else _Single())
         except OSError as error:
             raise self._unwritable(error) from None
 
     def append(self, time: float, arrays: Mapping[str, Array]) -> None:
         """Record `arrays[label]` of every variable at `time`."""
         try:
-            for variable, spool in zip(self.variables, self.spools, strict=True):
-                spool.append(arrays[variable.label])
+            for variable, part in zip(self.variables, self.parts, strict=True):
+                part.append(arrays[variable.label])
             self.times.append(time)
         except OSError as error:
             self.abort()
@@ -160,12 +178,13 @@ class Recorder:
 
     def abort(self) -> None:
         """Leave nothing behind but what `close` has put in place."""
-        for spool in self.spools:
-            with suppress(OSError):  # closing writes what a full disk has refused
-                spool.file.close()
+        for part in self.parts:
+            part.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _unwritable(self, error: Exception) -> CannotWrite:
+        if isinstance(error, RuntimeError) and shutil.disk_usage(self.path.parent).free < sum(p.array().nbytes for p in self.parts):
+            error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # the netCDF library does not say why
         return unwritable(self.path, error, self._span)
 
     def entries(self) -> list[Entry]:
@@ -174,8 +193,8 @@ class Recorder:
         if self.leading:
             found.append(("t", ("t",), np.asarray(self.times, np.float64), {"units": self.time_unit or ""}))
         found += [(name, (name,), c.values, {"units": c.unit}) for name, c in self.coordinates.items()]
-        for name, v, spool in zip(self.names, self.variables, self.spools, strict=True):
-            found.append((name, (*self.leading, *v.axes), spool.array(), {"units": v.unit, "long_name": v.label}))
+        for name, v, part in zip(self.names, self.variables, self.parts, strict=True):
+            found.append((name, (*self.leading, *v.axes), part.array(), {"units": v.unit, "long_name": v.label}))
         return found
 
     def metadata(self) -> dict[str, Any]:
@@ -213,7 +232,7 @@ def _is_store(path: Path) -> bool:
 
 def _write_npz(recorder: Recorder, path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        quantities = dict(zip(recorder.names, recorder.spools, strict=True))
+        quantities = dict(zip(recorder.names, recorder.parts, strict=True))
         for name, _, array, _ in recorder.entries():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as out:
                 if name in quantities:

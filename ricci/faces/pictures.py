@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -25,7 +26,9 @@ PALETTE = ("#0f62ae", "#d1495b", "#2a9d5c", "#e39000", "#7a4fb5", "#1aa0a8", "#8
 MAP = "viridis"
 DIVERGING = "RdBu_r"
 TWO = ("#dde3ea", "#0f62ae")  # false, true
-MOST_MARKERS = 64  # points of an axis that are marked one by one
+MOST_MARKERS = 64  # entries along an index that are marked one by one
+FEW_POINTS = 12  # the same for points of a coordinate or times
+SLENDER = 5  # a map that is so many times as long as it is wide is stretched
 MOST_CELLS = 12  # rows or columns of a matrix whose entries are written into their cells
 MOST_COLOURS = 12  # whole numbers that are shown by a colour each
 
@@ -95,7 +98,9 @@ def _save(figure: Any, path: str | os.PathLike[str]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
         os.close(handle)
-        figure.savefig(partial, dpi=150, format=target.suffix.removeprefix("."))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
+            figure.savefig(partial, dpi=150, format=target.suffix.removeprefix("."))
         os.chmod(partial, 0o644)  # mkstemp is for the owner alone
         os.replace(partial, target)
     except OSError as error:
@@ -118,7 +123,7 @@ def lines(path: str | os.PathLike[str], title: str, axis: Axis, curves: Sequence
     if not len(axis.values):
         _nothing(panel, axis)
         return _save(figure, path)
-    few = (len(axis.values) <= MOST_MARKERS and axis.index) or len(axis.values) < 3
+    few = len(axis.values) <= (MOST_MARKERS if axis.index else FEW_POINTS)
     named = []
     colours = _colours(len(curves), ordered)
     for curve in curves:
@@ -238,17 +243,21 @@ class _Scale:
 
 
 def _extents_of_figure(across: Axis, up: Axis, columns: int, rows: int) -> tuple[float, float]:
-    extent = _extent(across.values) + _extent(up.values)
-    aspect = min(max((extent[3] - extent[2]) / max(extent[1] - extent[0], 1e-300), 0.35), 2.0)
-    width = 4.6 if aspect <= 1.2 or not _comparable(across, up) else 4.6 * 1.2 / aspect
-    return width * columns + 0.8, (width * aspect if _comparable(across, up) else 3.4) * rows + 0.9
+    """Width and height that leave little paper empty around maps of this shape."""
+    left, right = _extent(across.values)
+    bottom, top = _extent(up.values)
+    aspect = min(max((top - bottom) / max(right - left, 1e-300), 0.25), 2.5) if _comparable(across, up) else 0.72
+    width = 3.7 * min(1.0, 1.25 / aspect)
+    return (width + 0.75) * columns + 1.15, (width * aspect + 0.75) * rows + 0.35
 
 
 def _comparable(across: Axis, up: Axis) -> bool:
-    """Whether a length means the same along both axes, so that a square is to look like one."""
-    if across.index or up.index:
-        return across.index and up.index and 0.25 <= (len(up.values) or 1) / (len(across.values) or 1) <= 4
-    return across.unit == up.unit
+    """Whether a length means the same along both axes, so that a square is to look like one; not where a map would be a mere strip."""
+    if across.index != up.index or across.unit != up.unit:
+        return False
+    left, right = _extent(across.values)
+    bottom, top = _extent(up.values)
+    return 1 / SLENDER <= (top - bottom) / max(right - left, 1e-300) <= SLENDER
 
 
 def _map(panel: Any, across: Axis, up: Axis, values: Array, scale: _Scale, matrix: bool) -> Any:
@@ -320,16 +329,3 @@ def numbers(path: str | os.PathLike[str], title: str, rows: Sequence[tuple[str, 
         if k:
             panel.axhline(k, color=FAINT, lw=0.8)
     return _save(figure, path)
-
-
-def number(value: Any, unit: str = "") -> str:
-    """One number as a person writes it: `0.25 m`, `1 - 2i`, `true`."""
-    value = np.asarray(value)
-    if value.dtype.kind == "b":
-        return "true" if value else "false"
-    if value.dtype.kind == "c":
-        sign = "-" if np.signbit(value.imag) else "+"
-        text = f"{float(value.real):.6g} {sign} {abs(float(value.imag)):.6g}i"
-        return f"({text}) {unit}" if unit else text
-    text = str(int(value)) if value.dtype.kind in "iu" else f"{float(value):.6g}"
-    return f"{text} {unit}" if unit else text

@@ -100,7 +100,7 @@ def quantities(node: tree.Expr, declarer: Declarer, context: Context, path: str)
         raise error("E0811", f"`{NETWORK}` holds layers, `{short(node)}` is none", node, label=f"one of {', '.join(RESULTS)}")
     indices.plan(node, context, lambda index, where: None, coordinates=False)
     value = value_of(node, context)
-    refuse_moving(value, node, declarer)
+    refuse_moving(leaves(value.data), short(node), node, declarer)
     unit = value.shown if value.shown is not None and value.shown.powers == value.unit else None
     if unit is None:
         unit = unit_from(value, context.checker) or Unit()
@@ -140,11 +140,11 @@ def refuse_time(declarer: Declarer, where: tree.Node | Span | None, what: str, r
         raise error("E0704", f"{what}, and this model has none", where, label="no equation has a time derivative", help=remedy)
 
 
-def refuse_moving(value: Value, node: tree.Node, declarer: Declarer) -> None:
-    """E0704 for a value that changes with the time in a model that has none."""
+def refuse_moving(terms: Sequence[Term], what: str, where: tree.Node | Span | None, declarer: Declarer) -> None:
+    """E0704 for terms that change with the time in a model that has none."""
     time = build.symbol("t", Type(Kind.REAL))
-    if without_time(declarer) and any(t is time or (t.op == "at" and "t" in t.attrs) for t in walk(leaves(value.data))):
-        refuse_time(declarer, node, f"`{short(node)}` changes with the time")
+    if without_time(declarer) and any(t is time or (t.op == "at" and "t" in t.attrs) for t in walk(terms)):
+        refuse_time(declarer, where, f"`{what}` changes with the time")
 
 
 def refuse_end(solve: Solve, declarer: Declarer) -> None:

@@ -48,6 +48,9 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
             with checker.attempt():
                 checker.annotation(note)
     _physics(declarer, statements)
+    for equation in declarer.model.equations:
+        with checker.attempt():
+            refuse_moving([equation.residual], equation.text, equation.span, declarer)
     _solves(declarer, statements)
     for statement in statements:
         with checker.attempt():
@@ -226,7 +229,7 @@ def read_check(statement: tree.Check, declarer: Declarer) -> Check:
     indices.plan(node, context, refuse_lone, coordinates=False)
     condition = scalar_of(node, context)
     term = truth(condition, node)
-    refuse_moving(condition, node, declarer)
+    refuse_moving([term], _text(node), node, declarer)
     if term.axes:
         axis = next(iter(term.axes))
         raise error("E0206", "a check is true or false", node, label=f"this varies along `{axis}`: write max(...), mean(...) or all(...)")

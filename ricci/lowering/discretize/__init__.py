@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ricci.dsl.model import Load, Model
 from ricci.dsl.program import Program
-from ricci.dsl.term import walk
+from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Dim
 from ricci.errors import CannotLower
 from ricci.lowering.discretize.assemble import Assembly
@@ -41,7 +41,7 @@ def _all_known(options: Options, program: Program, model: Model) -> None:
         by_data = {axis for a in program.arguments if isinstance(a.value, Load) for axis in a.symbol.axes}
         used = {axis for state in program.states for axis in state.symbol.axes}
     else:
-        by_data = {axis for a in program.arguments for axis in a.symbol.axes}
+        by_data = {axis for a in program.arguments if not isinstance(a.value, Term) for axis in a.symbol.axes}
         used = {axis for t in walk([root for f in program.functions.values() for root in f.roots]) for axis in getattr(t.type, "axes", ())}
     for c in program.coordinates:
         on_grid = any(name == c or name.startswith(f"{c}:") for name in used)
