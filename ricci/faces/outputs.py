@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -49,17 +50,20 @@ class Coordinate:
 
 
 def identifiers(labels: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
-    """A name for each label, no two alike and none of `taken`: `curl(u)` -> `curl_u`, and for a second one `curl_u_2`."""
+    """A name for each label, no two alike and none of `taken`: `curl(u)` -> `curl_u`, and for a second one `curl_u_2`.
+
+    A label that is a name keeps it, wherever it stands: next to a field `w_x` the component `w.x` is `w_x_2`.
+    """
+    stems = [(label, re.sub(r"\W+", "_", label.replace("'", "_prime"))[:LONGEST_NAME].strip("_") or "value") for label in labels]
     used = set(taken)
-    names = []
-    for label in labels:
-        stem = re.sub(r"\W+", "_", label.replace("'", "_prime"))[:LONGEST_NAME].strip("_") or "value"
-        name, k = stem, 1
+    names = [""] * len(stems)
+    for k, (label, stem) in sorted(enumerate(stems), key=lambda item: item[1][0] != item[1][1]):
+        name, copy = stem, 1
         while name in used:
-            k += 1
-            name = f"{stem}_{k}"
+            copy += 1
+            name = f"{stem}_{copy}"
         used.add(name)
-        names.append(name)
+        names[k] = name
     return names
 
 
@@ -289,7 +293,9 @@ def _write_zarr(recorder: Recorder, path: Path) -> None:
     dataset = xarray.Dataset(data, coordinates, recorder.texts())
     for variable in dataset.variables.values():
         variable.encoding.clear()
-    dataset.to_zarr(path, mode="w", consolidated=False)
+    with warnings.catch_warnings():  # the store is whole without consolidated metadata, too; with them readers need not look for it
+        warnings.filterwarnings("ignore", "Consolidated metadata")
+        dataset.to_zarr(path, mode="w", consolidated=True)
 
 
 _FORMATS: dict[str, tuple[Callable[[Recorder, Path], None], tuple[str, ...]]] = {

@@ -111,6 +111,8 @@ plot v to "v.png"
     outcome = execute(Source("v.model", text), Settings(backend="reference"), out=str(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v_x.png", "v_y.png"]
     assert len(outcome.outputs) == 2
+    taken = text.replace('plot v to "v.png"', 'plot v.y to "v_x.png"; plot v to "v.png"')
+    assert refusal(taken).code == "E0102"
 
 
 def test_a_new_solve_at_the_prompt_takes_the_place_of_the_old_one():

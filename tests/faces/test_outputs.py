@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ricci.errors import CannotWrite
-from ricci.faces.outputs import Coordinate, Recorder, Variable
+from ricci.faces.outputs import Coordinate, Recorder, Variable, identifiers
 
 
 def record(path, dtype=float):
@@ -33,15 +33,12 @@ def test_npz_has_axes_units_and_model(tmp_path):
     assert os.listdir(tmp_path) == ["a.npz"]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["a.nc", "a.zarr"])
 def test_labelled_formats_read_back(tmp_path, name):
     xarray = pytest.importorskip("xarray")
     path = record(tmp_path / name).close()
-    with (
-        xarray.open_dataset(path, engine="zarr" if name.endswith("zarr") else None, consolidated=False)
-        if name.endswith("zarr")
-        else xarray.open_dataset(path) as data
-    ):
+    with (xarray.open_zarr if name.endswith("zarr") else xarray.open_dataset)(path) as data:  # a warning is an error here
         assert data["u"].dims == ("t", "x", "y")
         assert float(data["u"][2, 1, 1]) == 2
         assert data["u"].attrs["units"] == "K"
@@ -125,3 +122,8 @@ def test_numbers_beside_fields(tmp_path, name):
     with xarray.open_dataset(path, **options) as data:
         assert data["integral_u_2"].dims == ("t",)
         assert float(data["integral_u_2"][1]) == 3
+
+
+def test_a_name_of_the_model_is_the_name_in_the_file():
+    assert identifiers(["w.x", "w.y", "w_x"]) == ["w_x_2", "w_y", "w_x"]
+    assert identifiers(["w_x", "w.x", "w.x_2"], ("w_x_2",)) == ["w_x", "w_x_3", "w_x_2_2"]

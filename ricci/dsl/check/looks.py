@@ -77,7 +77,11 @@ def read_plot(statement: tree.Plot, declarer: Declarer) -> list[Plot]:
         refuse_time(declarer, statement.at[0], f"`at {_text(statement.at[0])}` names a time", remedy)
     found = quantities(statement.quantity, declarer, context, path or "")
     times = _times(statement.at, declarer.context(statement))
-    return [Plot(q, times, _of_component(path, q.label, len(found)), statement.span) for q in found]
+    files = [_of_component(path, q.label, len(found)) for q in found]
+    for name in files:
+        if name is not None and name != path and statement.path is not None:
+            _refuse_taken(name, statement.path, declarer)
+    return [Plot(q, times, name, statement.span) for q, name in zip(found, files, strict=True)]
 
 
 def _of_component(path: str | None, label: str, count: int) -> str | None:
