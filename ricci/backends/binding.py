@@ -32,15 +32,17 @@ class Binding:
     sizes: dict[str, int] = field(default_factory=dict)
     drawn: list[str] = field(default_factory=list)  # weights that came from the seed
     missing: dict[str, str] = field(default_factory=dict)  # argument -> what to do about it
+    coordinates: frozenset[str] = frozenset()  # axes that have a grid
 
 
 def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: str | None, seed: int) -> Binding:
     """Bind every argument: `inputs` (name -> FILE[:KEY]) before the weights file, before the model's own value, before the seed."""
-    binding = Binding(sizes=dict(program.sizes))
-    known = {a.name: a for a in program.arguments}
+    binding = Binding(sizes=dict(program.sizes), coordinates=frozenset(program.coordinates))
+    known = {a.called for a in program.arguments}
     unknown = [name for name in inputs if name not in known]
     if unknown:
-        raise CannotRun("E0104", f"`--input {unknown[0]}`: the model has no such argument", notes=("it has " + ", ".join(sorted(known)),))
+        message = f"`--input {unknown[0]}`: the model has no such argument"
+        raise CannotRun("E0104", message, notes=("it has " + (", ".join(sorted(known)) or "none"),))
     weight_arrays = dict(reader.arrays(weights)) if weights else {}
     _check_weight_names(program, weight_arrays, weights)
     pending: list[Argument] = []
@@ -79,7 +81,7 @@ def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Bindi
     extra = sorted(set(arrays) - known)
     if extra:
         raise CannotRun("E0807", f"`{extra[0]}` is no argument of this model", notes=("it has " + ", ".join(sorted(known)),))
-    binding = Binding(sizes=dict(program.sizes))
+    binding = Binding(sizes=dict(program.sizes), coordinates=frozenset(program.coordinates))
     pending = []
     for argument in program.arguments:
         given = arrays.get(argument.name, arrays.get(argument.name.rpartition(".")[2]))
@@ -107,22 +109,27 @@ def _check_weight_names(program: Program, arrays: Mapping[str, Array], path: str
 def _from_file(
     argument: Argument, reader: Reader, inputs: Mapping[str, str], weights: Mapping[str, Array], weights_path: str | None
 ) -> Array | None:
-    if argument.name in inputs:
-        return reader.array(*split_key(inputs[argument.name]))
-    short = argument.name.rpartition(".")[2]
-    for key in (argument.name, short):
+    called = argument.called
+    if called in inputs:
+        path, named = split_key(inputs[called])
+        return reader.array(path, _key(argument, named, reader.arrays(path)), None, lambda key: f"--input {called}={path}:{key}")
+    for key in (called, called.rpartition(".")[2]):
         if argument.role == "weight" and key in weights:
             return weights[key]
     if argument.role == "weight" and weights_path and argument.value is None:
-        raise CannotRun("E0807", f"`{weights_path}` has no array for the weight `{argument.name}`")
+        raise CannotRun("E0807", f"`{weights_path}` has no array for the weight `{called}`")
     if isinstance(argument.value, Load):
         load = argument.value
-        keys = dict(load.keys)
-        named = keys.get("key")
-        arrays = reader.arrays(load.path, load.span)
-        wanted: str | None = named if isinstance(named, str) else short if short in arrays else None
-        return reader.array(load.path, wanted, load.span)
+        key_of_text = dict(load.keys).get("key")
+        wanted = _key(argument, key_of_text if isinstance(key_of_text, str) else None, reader.arrays(load.path, load.span))
+        return reader.array(load.path, wanted, load.span, lambda key: f'load("{load.path}", key="{key}")')
     return None
+
+
+def _key(argument: Argument, named: str | None, arrays: Mapping[str, Array]) -> str | None:
+    """Which array of a file is meant: the one that is named, else the one that has the argument's name."""
+    candidates = (argument.called, argument.called.rpartition(".")[2])
+    return named if named is not None else next((key for key in candidates if key in arrays), None)
 
 
 def _accept(argument: Argument, array: Array, binding: Binding) -> None:
@@ -130,17 +137,18 @@ def _accept(argument: Argument, array: Array, binding: Binding) -> None:
     type_ = argument.symbol.type
     order = argument.order or tuple(type_.axes)
     if array.ndim != len(order):
-        raise CannotRun(
-            "E0801", f"`{argument.name}` needs {len(order)} axes [{', '.join(order)}], the file gives an array of shape {array.shape}"
-        )
+        needs = f"needs {len(order)} axes [{', '.join(order)}]"
+        raise CannotRun("E0801", f"`{argument.called}` {needs}, the file gives an array of shape {array.shape}", argument.span)
     if array.dtype.kind == "c" and type_.kind is not Kind.COMPLEX:
-        raise CannotRun("E0801", f"`{argument.name}` is {type_.kind.name.lower()}, the file gives complex numbers")
+        raise CannotRun("E0801", f"`{argument.called}` is {type_.kind.name.lower()}, the file gives complex numbers", argument.span)
     for axis, extent in zip(order, array.shape, strict=True):
         _learn(argument, axis, type_.axes[axis], extent, array.shape, binding)
     values = array.astype(DTYPES[type_.kind])
     if values.dtype.kind in "fc" and not np.isfinite(values).all():
-        place = dict(zip(order, (int(i) for i in np.argwhere(~np.isfinite(values))[0]), strict=True))
-        raise CannotRun("E0808", f"`{argument.name}` has a value that is not finite", notes=(f"the first at {place}",))
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        where = f"the first is entry [{', '.join(map(str, first))}] of [{', '.join(order)}], counted from 0"
+        message = f"`{argument.called}` has a value that is not finite"
+        raise CannotRun("E0808", message, argument.span, notes=(where,) if first else ())
     if argument.unit.factor != 1 or argument.unit.offset:
         values = values * float(argument.unit.factor) + float(argument.unit.offset)
     binding.values[argument.name] = np.asarray(np.transpose(values, [order.index(a) for a in type_.axes]), order="C")
@@ -152,21 +160,23 @@ def _learn(argument: Argument, axis: str, size: Any, extent: int, shape: tuple[i
     if len(open_dims) == 1 and str(size) == open_dims[0].name:
         if not extent and open_dims[0].lower == 1:
             name = open_dims[0].name
-            raise CannotRun("E0801", f"`{argument.name}` has no entry along `{axis}`", help=f"dim {name} = 0")
+            raise CannotRun("E0801", f"`{argument.called}` has no entry along `{axis}`", argument.span, help=f"dim {name} = 0")
         if extent < open_dims[0].lower:
             needed = f"the scheme needs {open_dims[0].lower}"
-            raise CannotRun("E0506", f"`{argument.name}` gives {extent} points along `{axis}`: {needed}")
+            raise CannotRun("E0506", f"`{argument.called}` gives {extent} points along `{axis}`: {needed}", argument.span)
         binding.sizes[open_dims[0].name] = extent
         return
     if open_dims:
-        raise CannotRun("E0801", f"the size of `{axis}` of `{argument.name}` is not known", notes=(f"the file gives shape {shape}",))
+        given = (f"the file gives shape {shape}",)
+        raise CannotRun("E0801", f"the size of `{axis}` of `{argument.called}` is not known", argument.span, notes=given)
     expected = size.evaluate(binding.sizes)
     if expected != extent:
         raise CannotRun(
             "E0801",
-            f"`{argument.name}` has {extent} along `{axis}`, the model has {expected}",
+            f"`{argument.called}` has {extent} along `{axis}`, the model has {expected}",
+            argument.span,
             notes=(f"the file gives shape {shape}",),
-            help=f"ricci run --set grid.{axis}={extent} ..." if str(size) == axis else "",
+            help=f"ricci run --set grid.{axis}={extent} ..." if axis in binding.coordinates else "",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,8 @@ class Reader:
                 "E0806", f"`{name}` is not a readable npy or npz file", span, notes=(str(error).splitlines()[0][:200],)
             ) from None
 
-    def array(self, name: str, key: str | None = None, span: Span | None = None) -> np.ndarray[Any, Any]:
-        """One array: `key`, or the only one in the file."""
+    def array(self, name: str, key: str | None, span: Span | None, naming: Callable[[str], str]) -> np.ndarray[Any, Any]:
+        """One array: `key`, or the only one in the file. `naming(key)` is the remedy that names one of several."""
         arrays = self.arrays(name, span)
         if key is None and len(arrays) == 1:
             array = next(iter(arrays.values()))
@@ -63,7 +63,7 @@ class Reader:
                 "E0807",
                 f"`{name}` holds several arrays: {', '.join(sorted(arrays))}",
                 span,
-                help=f"--input name={name}:{sorted(arrays)[0]}",
+                help=naming(sorted(arrays)[0]),
             )
         elif key in arrays:
             array = arrays[key]

@@ -41,7 +41,10 @@ class State:
 
 @dataclass(frozen=True)
 class Argument:
-    """An input besides states: role param | bound | weight | data; `value`: default Term (closed), number, Load or None."""
+    """An input besides states: role param | bound | weight | data; `value`: default Term (closed), number, Load or None.
+
+    `known_as` is what users call it where that is another name: `u` for the data of `initial u`, which are `initial:u`.
+    """
 
     name: str
     symbol: Term
@@ -49,6 +52,13 @@ class Argument:
     value: Any = None
     order: tuple[str, ...] = ()
     unit: Unit = Unit()
+    known_as: str = ""
+    span: Span | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name in messages, in files and for `--input`."""
+        return self.known_as or self.name
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def identifiers(labels: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     stems = [(label, re.sub(r"\W+", "_", label.replace("'", "_prime"))[:LONGEST_NAME].strip("_") or "value") for label in labels]
     used = set(taken)
     names = [""] * len(stems)
-    for k, (label, stem) in sorted(enumerate(stems), key=lambda item: item[1][0] != item[1][1]):
+    for k, (_, stem) in sorted(enumerate(stems), key=lambda item: item[1][0] != item[1][1]):
         name, copy = stem, 1
         while name in used:
             copy += 1

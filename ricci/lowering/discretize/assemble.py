@@ -98,9 +98,10 @@ class Assembly:
                 value = param.value
                 if isinstance(value, Term):
                     value = build.conform(self._everywhere(value), self._program_symbol(param.symbol).type)
-            self.arguments.append(Argument(name, self._program_symbol(param.symbol), "param", value, param.order, param.unit))
+            symbol = self._program_symbol(param.symbol)
+            self.arguments.append(Argument(name, symbol, "param", value, param.order, param.unit, span=param.span))
         for weight in self.model.tensors.values():
-            self.arguments.append(Argument(weight.name, weight.symbol, "weight", None, weight.order))
+            self.arguments.append(Argument(weight.name, weight.symbol, "weight", None, weight.order, span=weight.span))
         for layer in self.model.layers.values():
             weights = {name_of(w.symbol): w for w in layer.weights}
             for symbol in layer.function.params:
@@ -108,7 +109,8 @@ class Assembly:
                 orders = dict(layer.inputs)
                 order = known.order if known is not None else orders.get(name_of(symbol).rpartition(".")[2], tuple(symbol.axes))
                 role, value = ("weight", known.value) if known is not None else ("data", None)
-                self.arguments.append(Argument(name_of(symbol), symbol, role, value, order))
+                span = known.span if known is not None else layer.span
+                self.arguments.append(Argument(name_of(symbol), symbol, role, value, order, span=span))
 
     def _program_symbol(self, symbol: Term) -> Term:
         known = self.lowering.unknowns.get(symbol)
@@ -166,19 +168,20 @@ class Assembly:
             symbol = build.symbol(f"initial:{component.name}", component.symbol.type)
             known = make_given(symbol, self.lowering.lines)
             self.lowering.unknowns[symbol] = known
-            self.arguments.append(
-                Argument(name_of(symbol), known.values, "data", initial.value, component.field.order, component.field.unit)
-            )
+            unit, order = per_second(component.field.unit, component.order), component.field.order
+            known_as = component.name
+            self.arguments.append(Argument(name_of(symbol), known.values, "data", initial.value, order, unit, known_as, initial.span))
             return self._on_state(symbol, unknown)
         value = self.system.resolve(initial.value)
         for _ in self.system.components:
             replacement = {}
+            occurring = set(symbols([value]))
             for other in self.system.components:
                 start = given.get((other.field.name, other.order))
-                if start is not None and other.symbol in set(symbols([value])):
+                if start is not None and other.symbol in occurring:
                     if isinstance(start.value, Load):
                         raise self.lowering.cannot("an initial value that reads another field's data")
-                    replacement[other.symbol] = build.conform(start.value, other.symbol.type)
+                    replacement[other.symbol] = build.conform(self.system.resolve(start.value), other.symbol.type)
             if not replacement:
                 break
             value = substitute([value], replacement)[0]
@@ -341,6 +344,14 @@ def per_time(unit: Unit, order: int) -> Unit:
     powers = dict(unit.powers)
     powers["s"] = powers.get("s", Fraction(0)) - order
     return Unit(powers=tuple(sorted((base, p) for base, p in powers.items() if p)))
+
+
+def per_second(unit: Unit, order: int) -> Unit:
+    """The unit in which users read and give time derivatives of this order: that of the field, per second."""
+    if not order:
+        return unit
+    seconds = "s" if order == 1 else f"s^{order}"
+    return Unit(unit.factor, per_time(unit, order).powers, f"{unit.text or '1'}/{seconds}" if unit.powers or unit.text else "")
 
 
 def _fixed_sizes(model: Model) -> dict[str, int]:
