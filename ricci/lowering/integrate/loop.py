@@ -134,14 +134,15 @@ def _fixed(attempt: Attempt) -> Verdict:
 
 
 def _adaptive(program: Program, method: Method, attempt: Attempt, length: Length) -> Verdict:
-    """Accept when max_states |error| / (tol * scale) <= 1; the next dt by a proportional-integral controller.
+    """Accept when max_states |error| / (`_local` * scale) <= 1; the next dt by a proportional-integral controller.
 
     Hairer, Wanner, Solving Ordinary Differential Equations II, section IV.2.
     """
     assert attempt.error is not None
     scales = [build.apply("max2", scale_symbol(s.name), norm(y)) for s, y in zip(program.states, attempt.states, strict=True)]
+    local = _local(method)
     ratios = [
-        build.divide(norm(e), build.apply("max2", build.mul(TOLERANCE, scale), number(SMALLEST_SCALE)))
+        build.divide(norm(e), build.apply("max2", build.mul(local, scale), number(SMALLEST_SCALE)))
         for e, scale in zip(attempt.error, scales, strict=True)
     ]
     error = largest(ratios)
@@ -170,6 +171,16 @@ def _adaptive(program: Program, method: Method, attempt: Attempt, length: Length
         build.where(accept, number(GROW), number(1)),
         tuple(scales),
     )
+
+
+def _local(method: Method) -> Term:
+    """The bound of the relative error estimate of a step, such that the error of a run is proportional to tol.
+
+    A run of a method of order p has an error ~ dt^p, its estimate is ~ dt^q: the bound is tol^(q/p). (Most methods estimate the
+    error of a solution of order p - 1 beside theirs: q = p. See decision 003.)
+    """
+    share = Fraction(method.error_order, method.order)
+    return TOLERANCE if share == 1 else build.apply("pow", TOLERANCE, number(share))
 
 
 def _clamp(value: Term, low: Term, high: Term) -> Term:
