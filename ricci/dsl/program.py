@@ -9,7 +9,8 @@ Functions of a PDE or ODE program (all take `params` and coordinates' bounds as 
 - `final`: (t, states, params) -> every field of the model on its full axes, result names = field names
 - `output:I`, `plot:I`: (t, states, params) -> the quantities of the I-th output or plot, result names = their labels
 - `snapshot:K`: (t, states, params) -> values that checks need of one instant, result names = the symbols that stand for them (`@K:J`)
-- `check:I`: (t, states at the end, snapshot symbols, params) -> `left:J`, `right:J` of its J-th comparison and `holds`
+- `check:I`: (t, states at the end, snapshot symbols, params) -> `left:J`, `right:J` of its J-th comparison, `holds`, and
+  `possible`: true where only a NaN in a comparison keeps it from holding
 - `event:K`: (t, states, params) -> margin; `apply:K`: (t, states, params) -> states
 Functions of a tensor program: `let:NAME` and layers under their own names.
 """

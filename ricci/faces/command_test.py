@@ -98,9 +98,8 @@ def _print(report: dict[str, Any]) -> None:
     if "said" in report:
         print("\n".join("  " + line for line in report["said"].splitlines()), file=sys.stderr)
     for c in report["checks"]:
-        print(
-            f"  {'passed' if c['passed'] else 'FAILED'}  {c['text']}" + (f"   ({c['value']:.6g})" if isinstance(c["value"], float) else "")
-        )
+        measured = f"   ({c['value']:.6g})" if isinstance(c["value"], float) else ""
+        print(f"  {'passed' if c['passed'] else 'FAILED'}  {c['text']}" + ("   (it compares NaN)" if c.get("undefined") else measured))
     for m in report["mutations"]:
         word = f"noticed by {m['by']}" if m["noticed"] else "NOT NOTICED by any check"
         print(f"  without line {m['line']}, `{m['without']}`: {word}")

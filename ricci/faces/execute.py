@@ -321,7 +321,8 @@ def _check_result(check: Any, found: Mapping[str, Any]) -> CheckResult:
         if shown is None or (not passed and not _holds(left, comparison.op, right)):
             shown = candidate
     value, bound, op = shown if shown else (None, None, "")
-    return CheckResult(check.text, passed, value, bound, op)
+    undefined = not passed and bool(np.all(found["possible"]))
+    return CheckResult(check.text, passed, value, bound, op, undefined)
 
 
 def _holds(left: Any, op: str, right: Any) -> bool:

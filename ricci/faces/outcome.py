@@ -13,16 +13,28 @@ from ricci.errors import Diagnostic
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One `check`: `value` is the measured left side of its first comparison that failed (else of the first), in the unit written."""
+    """One `check`: `value` is the measured left side of its first comparison that failed (else of the first), in the unit written.
+
+    `undefined`: it neither holds nor fails, because it compares something with NaN; it has not passed.
+    """
 
     text: str
     passed: bool
     value: float | None
     bound: float | None
     op: str = ""
+    undefined: bool = False
+
+    @property
+    def remark(self) -> str:
+        """What was measured, for a person."""
+        if self.undefined:
+            return "it compares what is not a number (NaN)"
+        return f"left side {self.value:.6g}" if self.value is not None else ""
 
     def to_json(self) -> dict[str, Any]:
-        return {"text": self.text, "passed": self.passed, "value": _plain(self.value), "bound": _plain(self.bound)}
+        shown = {"text": self.text, "passed": self.passed, "value": _plain(self.value), "bound": _plain(self.bound)}
+        return {**shown, "undefined": True} if self.undefined else shown
 
 
 def _plain(value: float | None) -> float | str | None:
@@ -86,7 +98,7 @@ class Outcome:
         if times:
             lines.append(f"  {times}")
         for c in self.checks:
-            value = f"   (left side {c.value:.6g})" if c.value is not None else ""
+            value = f"   ({c.remark})" if c.remark else ""
             lines.append(f"  check {'passed' if c.passed else 'FAILED'}: {c.text}{value}")
         lines += [f"  wrote {name}" for name in self.outputs]
         return "\n".join(lines)

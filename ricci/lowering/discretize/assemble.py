@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from ricci.dsl import build
+from ricci.dsl.certainty import certainty
 from ricci.dsl.model import Condition, Initial, Load, Model, Quantity, Unit
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Argument, Choice, Instant, Point, Program, State
@@ -228,7 +229,8 @@ class Assembly:
             named = []
             for j, comparison in enumerate(check.comparisons):
                 named += [(f"left:{j}", comparison.left), (f"right:{j}", comparison.right)]
-            named.append(("holds", check.condition))
+            certain, possible = certainty(check.condition)
+            named += [("holds", certain), ("possible", possible)]
             results = []
             with self.lowering.about(f"check {check.text}", check.span):
                 for name, term in named:
