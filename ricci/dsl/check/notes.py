@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ricci.dsl import build
+from ricci.dsl import build, tree
 from ricci.dsl.check.conditions import Placed
 from ricci.dsl.check.context import Checker
 from ricci.dsl.check.equations import present, short_name, space_orders
-from ricci.dsl.check.sampling import Sampler
+from ricci.dsl.check.sampling import CLOSE, Sampler
 from ricci.dsl.model import Equation, Field, Initial
 from ricci.dsl.term import Term, substitute, walk
 
@@ -136,7 +136,10 @@ def _initial_and_boundary(checker: Checker, placed: Sequence[Placed], sampler: S
         if start is None or value is None or end is None or not isinstance(start.value, Term):
             continue
         f = checker.model.fields[p.condition.field]
-        gap = sampler.difference(start.value, value, {p.condition.coordinate: end}, tuple(f.symbol.axes))
+        axes = tuple(f.symbol.axes)
+        scale = sampler.largest([start.value, value], axes)  # a difference that the run does not resolve is not worth a word
+        close = max(CLOSE, float(checker.tolerance))
+        gap = sampler.difference(start.value, value, {p.condition.coordinate: end}, axes, scale, close)
         if gap:
             _note_start(p, start, f, gap, checker)
 
@@ -156,30 +159,28 @@ def _note_start(p: Placed, start: Initial, f: Field, gap: float, checker: Checke
 
 
 def _corners(checker: Checker, placed: Sequence[Placed], sampler: Sampler) -> None:
-    """N0312: two prescribed values at a corner; one note for each field."""
+    """N0312: two prescribed values at a corner; one note for each statement that holds at corners of a field, with all of them."""
     known = [(p, v) for p in placed if (v := _prescribed(p, checker)) is not None]
-    noted: set[str] = set()
+    starts = {i.field: (i.value,) for i in checker.model.initials if i.time_order == 0 and isinstance(i.value, Term)}
+    found: dict[tuple[str, tree.Node], dict[str, int]] = {}  # field and side of the later statement -> corners, lines of the earlier ones
     for i, (p, v) in enumerate(known):
         for q, w in known[i + 1 :]:
             a, b = p.condition, q.condition
             if a.field != b.field or a.coordinate == b.coordinate or a.rank == b.rank:
                 continue
             f = checker.model.fields[a.field]
-            owner = short_name(f.name, checker.model.fields)
             ends = (_end(p, sampler), _end(q, sampler))
-            if owner in noted or ends[0] is None or ends[1] is None:
+            if ends[0] is None or ends[1] is None:
                 continue
-            if sampler.difference(v, w, {a.coordinate: ends[0], b.coordinate: ends[1]}, tuple(f.symbol.axes)):
-                noted.add(owner)
-                _note_corner(p, q, owner, checker)
-
-
-def _note_corner(p: Placed, q: Placed, owner: str, checker: Checker) -> None:
-    later, earlier = (q, p) if q.condition.rank > p.condition.rank else (p, q)
-    corner = ", ".join(f"{x.condition.coordinate}.{x.condition.side}" for x in (p, q))
-    checker.diagnostics.add(
-        "N0312",
-        f"`{owner}` has two values at the corner ({corner}): this statement holds there",
-        later.side.span,
-        label=f"the other is in line {earlier.side.span.line}",
-    )
+            axes = tuple(f.symbol.axes)
+            scale = sampler.largest([v, w, *starts.get(a.field, ())], axes)
+            close = max(CLOSE, float(checker.tolerance))
+            if sampler.difference(v, w, {a.coordinate: ends[0], b.coordinate: ends[1]}, axes, scale, close):
+                later, earlier = (q, p) if b.rank > a.rank else (p, q)
+                corner = f"({a.coordinate}.{a.side}, {b.coordinate}.{b.side})"
+                found.setdefault((short_name(f.name, checker.model.fields), later.side), {})[corner] = earlier.side.span.line
+    for (owner, side), corners in found.items():
+        where = f"corner{'s' if len(corners) > 1 else ''} {' and '.join(corners)}"
+        lines = " and ".join(str(line) for line in sorted(set(corners.values())))
+        message = f"`{owner}` has two values at the {where}: this statement holds there"
+        checker.diagnostics.add("N0312", message, side.span, label=f"the other is in line {lines}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from ricci.dsl import build
@@ -64,14 +64,21 @@ class Sampler:
             ranges.append([lo + p * (hi - lo) for p in PLACES])
         return [{**fixed, **dict(zip(free, values, strict=True))} for values in product(*ranges)]
 
-    def difference(self, a: Term, b: Term, fixed: Mapping[str, float], axes: Sequence[str]) -> float:
-        """Largest difference of two terms over the places; 0 where it cannot be known."""
+    def largest(self, terms: Iterable[Term], axes: Sequence[str]) -> float:
+        """Largest |value| of the terms over the places of the whole domain, as far as it is known."""
+        found = [self.value(term, point) for term in terms for point in self.points({}, axes)]
+        return max((abs(v) for v in found if v is not None), default=0.0)
+
+    def difference(
+        self, a: Term, b: Term, fixed: Mapping[str, float], axes: Sequence[str], scale: float = 1.0, close: float = CLOSE
+    ) -> float:
+        """Largest difference of two terms over the places; 0 where it cannot be known or is below `close` of their size, at least `scale`."""
         largest = 0.0
         for point in self.points(fixed, axes):
             left, right = self.value(a, point), self.value(b, point)
             if left is None or right is None:
                 return 0.0
-            if abs(left - right) > CLOSE * max(1.0, abs(left), abs(right)):
+            if abs(left - right) > close * max(scale, abs(left), abs(right)):
                 largest = max(largest, abs(left - right))
         return largest
 

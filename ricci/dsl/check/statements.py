@@ -47,11 +47,13 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
         for note in statement.annotations:
             with checker.attempt():
                 checker.annotation(note)
-    _physics(declarer, statements)
+    placed = _physics(declarer, statements)
     for equation in declarer.model.equations:
         with checker.attempt():
             refuse_moving([equation.residual], equation.text, equation.span, declarer)
     _solves(declarer, statements)
+    if placed is not None:
+        notes.add(checker, placed)
     for statement in statements:
         with checker.attempt():
             _observe(statement, declarer)
@@ -107,8 +109,8 @@ def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
                 declarer.declare(statement)
 
 
-def _physics(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
-    """Equations first: which unknowns are formulas of others decides what conditions are about."""
+def _physics(declarer: Declarer, statements: Sequence[tree.Statement]) -> list[Placed] | None:
+    """Equations first: which unknowns are formulas of others decides what conditions are about. The conditions, if all is well."""
     checker = declarer.checker
     before = len(checker.diagnostics.errors)
     broken = any(d.state == "failed" for d in declarer.scope.declarations.values())
@@ -129,17 +131,16 @@ def _physics(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
                 case tree.Event():
                     checker.model.events.append(read_event(statement, declarer, formulas))
     if broken or len(checker.diagnostics.errors) > before:
-        return
+        return None
     if not candidates and checker.model.fields:
         _unknowns_without_equations(declarer)
-        return
+        return None
     assert formulas is not None
     check_conditions(placed, formulas, checker)
     check_initials(initials, checker)
     checker.model.conditions += [p.condition for p in placed if p.condition.coordinate]
     checker.model.initials += [i for i, _ in initials]
-    if len(checker.diagnostics.errors) == before:
-        notes.add(checker, placed)
+    return placed if len(checker.diagnostics.errors) == before else None
 
 
 def _candidates(declarer: Declarer, statements: Sequence[tree.Statement]) -> list[Candidate]:
