@@ -19,9 +19,21 @@ OPTIONS = ("until", "tol", "time", "space", "method", "linear", "dtype")
 
 def override(file: tree.File, settings: Iterable[tuple[str, str]], parse: Callable[[Source], tree.File]) -> tree.File:
     """The same file with each (name, text of the value) in place; E0104 for a name that the model does not have."""
+    units = any(isinstance(n, tree.UnitExpr) for s in file.statements for n in tree.walk(s))
     for name, text in settings:
-        file = _set(file, name, _value(name, text, parse))
+        value = _value(name, text, parse)
+        if not units:
+            _refuse_units(name, value)
+        file = _set(file, name, value)
     return file
+
+
+def _refuse_units(name: str, value: tree.Expr) -> None:
+    """E0401 for a unit in a model without units: one unit there would ask for units everywhere."""
+    unit = next((n for n in tree.walk(value) if isinstance(n, tree.UnitExpr)), None)
+    if unit is not None:
+        help = f"--set {name}={value.text}" if isinstance(value, tree.Number) else ""
+        raise CheckFailed("E0401", "this model has no units", unit.span, label=f"give `{name}` as a plain number", help=help)
 
 
 def _value(name: str, text: str, parse: Callable[[Source], tree.File]) -> tree.Expr:
