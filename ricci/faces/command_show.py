@@ -56,7 +56,10 @@ def _with_time(model: Any, program: Any, source: Source, settings: Settings) -> 
     from ricci import driver
 
     if not program.states:
-        return program, [n for n in program.functions if n.startswith("let:") or n in model.layers]
+        computed = {
+            n for n, f in program.functions.items() if n.startswith(("output:", "plot:")) and any(t.op != "symbol" for t in f.roots)
+        }
+        return program, [n for n in program.functions if n.startswith("let:") or n in model.layers or n == "final" or n in computed]
     binding = bound(program, source, settings)
     method, _ = driver.choose(model, program, binding.values, binding.sizes)
     return driver.integrate(program, method), ["advance"]
