@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from ricci.backends.data import Reader, split_key
+from ricci.backends.data import Reader, Stored, split_key
 from ricci.dsl import reference
-from ricci.dsl.model import Load
+from ricci.dsl.model import LAST, Load, Unit
 from ricci.dsl.ops.const import DTYPES
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Argument, Program
-from ricci.dsl.remedies import quantity
+from ricci.dsl.remedies import instead, quantity, with_options
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind
-from ricci.errors import CannotRun
+from ricci.errors import CannotRun, Span
 
 Array = np.ndarray[Any, Any]
+SAME_POINT = 1e-6  # of the length of a coordinate
 ROUNDING = 1e-12  # of a point, relative to the length of its coordinate
 
 
@@ -32,12 +34,14 @@ class Binding:
     sizes: dict[str, int] = field(default_factory=dict)
     drawn: list[str] = field(default_factory=list)  # weights that came from the seed
     missing: dict[str, str] = field(default_factory=dict)  # argument -> what to do about it
-    coordinates: frozenset[str] = frozenset()  # axes that have a grid
+    stored: dict[str, tuple[Argument, Stored]] = field(default_factory=dict)  # data that came from files
+    grid: frozenset[str] = frozenset()  # axes whose numbers of points `statement` says
+    statement: Span | None = None
 
 
 def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: str | None, seed: int) -> Binding:
     """Bind every argument: `inputs` (name -> FILE[:KEY]) before the weights file, before the model's own value, before the seed."""
-    binding = Binding(sizes=dict(program.sizes), coordinates=frozenset(program.coordinates))
+    binding = Binding(sizes=dict(program.sizes), grid=frozenset(program.coordinates), statement=program.statement)
     known = {a.called for a in program.arguments}
     unknown = [name for name in inputs if name not in known]
     if unknown:
@@ -54,6 +58,7 @@ def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: s
             _accept(argument, array, binding)
     _evaluate_defaults(pending, binding, seed)
     _inside_of_the_domain(program, binding)
+    _same_points(program, binding)
     return binding
 
 
@@ -69,9 +74,9 @@ def _inside_of_the_domain(program: Program, binding: Binding) -> None:
         if outside.size:
             raise CannotRun(
                 "E0704",
-                f"`{point.text}` looks at {point.coordinate} = {quantity(float(outside[0]), point.unit)}, outside of the domain",
+                f"`{point.text}` looks at {point.coordinate} = {quantity(float(outside[0]), program.units[point.coordinate])}, outside of the domain",
                 point.span,
-                label=f"`{point.coordinate}` goes from {quantity(float(lo), point.unit)} to {quantity(float(hi), point.unit)}",
+                label=f"`{point.coordinate}` goes from {quantity(float(lo), program.units[point.coordinate])} to {quantity(float(hi), program.units[point.coordinate])}",
             )
 
 
@@ -81,14 +86,14 @@ def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Bindi
     extra = sorted(set(arrays) - known)
     if extra:
         raise CannotRun("E0807", f"`{extra[0]}` is no argument of this model", notes=("it has " + ", ".join(sorted(known)),))
-    binding = Binding(sizes=dict(program.sizes), coordinates=frozenset(program.coordinates))
+    binding = Binding(sizes=dict(program.sizes), grid=frozenset(program.coordinates), statement=program.statement)
     pending = []
     for argument in program.arguments:
         given = arrays.get(argument.name, arrays.get(argument.name.rpartition(".")[2]))
         if given is None:
             pending.append(argument)
         else:
-            _accept(argument, np.asarray(given), binding)
+            _accept(argument, Stored(np.asarray(given), argument.name), binding)
     _evaluate_defaults(pending, binding, seed)
     return binding
 
@@ -108,53 +113,125 @@ def _check_weight_names(program: Program, arrays: Mapping[str, Array], path: str
 
 def _from_file(
     argument: Argument, reader: Reader, inputs: Mapping[str, str], weights: Mapping[str, Array], weights_path: str | None
-) -> Array | None:
+) -> Stored | None:
     called = argument.called
+    names = (called, called.rpartition(".")[2])
     if called in inputs:
         path, named = split_key(inputs[called])
-        return reader.array(path, _key(argument, named, reader.arrays(path)), None, lambda key: f"--input {called}={path}:{key}")
-    for key in (called, called.rpartition(".")[2]):
+        return reader.array(path, named, None, names)
+    for key in names:
         if argument.role == "weight" and key in weights:
-            return weights[key]
+            return Stored(weights[key], str(weights_path))
     if argument.role == "weight" and weights_path and argument.value is None:
         raise CannotRun("E0807", f"`{weights_path}` has no array for the weight `{called}`")
     if isinstance(argument.value, Load):
         load = argument.value
         key_of_text = dict(load.keys).get("key")
-        wanted = _key(argument, key_of_text if isinstance(key_of_text, str) else None, reader.arrays(load.path, load.span))
-        return reader.array(load.path, wanted, load.span, lambda key: f'load("{load.path}", key="{key}")')
+        return reader.array(load.path, key_of_text if isinstance(key_of_text, str) else None, load.span, names)
     return None
 
 
-def _key(argument: Argument, named: str | None, arrays: Mapping[str, Array]) -> str | None:
-    """Which array of a file is meant: the one that is named, else the one that has the argument's name."""
-    candidates = (argument.called, argument.called.rpartition(".")[2])
-    return named if named is not None else next((key for key in candidates if key in arrays), None)
-
-
-def _accept(argument: Argument, array: Array, binding: Binding) -> None:
+def _accept(argument: Argument, stored: Stored, binding: Binding) -> None:
     """Check shape and kind of data against the declaration, learn open sizes, convert to SI and canonical order."""
     type_ = argument.symbol.type
     order = argument.order or tuple(type_.axes)
+    stored = _at_one_time(argument, stored, order)
+    array = stored.values
+    if stored.axes is not None and set(stored.axes) == set(order):  # axes go by their names
+        array = np.transpose(array, [stored.axes.index(a) for a in order])
     if array.ndim != len(order):
-        needs = f"needs {len(order)} axes [{', '.join(order)}]"
-        raise CannotRun("E0801", f"`{argument.called}` {needs}, the file gives an array of shape {array.shape}", argument.span)
+        needs = f"the axes {', '.join(order)}" if len(order) > 1 else f"the axis {order[0]}" if order else "no axes"
+        gives = f"{stored.shape} numbers" if array.ndim else "a single number"
+        raise CannotRun("E0801", f"`{argument.called}` has {needs}, `{stored.file}` gives {gives}", stored.span or argument.span)
     if array.dtype.kind == "c" and type_.kind is not Kind.COMPLEX:
-        raise CannotRun("E0801", f"`{argument.called}` is {type_.kind.name.lower()}, the file gives complex numbers", argument.span)
+        raise CannotRun(
+            "E0801",
+            f"`{argument.called}` is {type_.kind.name.lower()}, `{stored.file}` gives complex numbers",
+            stored.span or argument.span,
+        )
     for axis, extent in zip(order, array.shape, strict=True):
-        _learn(argument, axis, type_.axes[axis], extent, array.shape, binding)
+        _learn(argument, axis, type_.axes[axis], extent, stored, binding)
     values = array.astype(DTYPES[type_.kind])
     if values.dtype.kind in "fc" and not np.isfinite(values).all():
-        first = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        where = f"the first is entry [{', '.join(map(str, first))}] of [{', '.join(order)}], counted from 0"
-        message = f"`{argument.called}` has a value that is not finite"
-        raise CannotRun("E0808", message, argument.span, notes=(where,) if first else ())
-    if argument.unit.factor != 1 or argument.unit.offset:
-        values = values * float(argument.unit.factor) + float(argument.unit.offset)
+        entry = ", ".join(f"{a}={int(i)}" for a, i in zip(order, np.argwhere(~np.isfinite(values))[0], strict=True))
+        where = f"the first at entry {entry}, counted from 0" if entry else ""
+        raise CannotRun(
+            "E0808", f"`{argument.called}` has a value that is not finite in `{stored.file}`", stored.span or argument.span, label=where
+        )
+    unit = _unit_of_data(argument, stored)
+    if unit.factor != 1 or unit.offset:
+        values = values * float(unit.factor) + float(unit.offset)
     binding.values[argument.name] = np.asarray(np.transpose(values, [order.index(a) for a in type_.axes]), order="C")
+    binding.stored[argument.name] = (argument, stored)
 
 
-def _learn(argument: Argument, axis: str, size: Any, extent: int, shape: tuple[int, ...], binding: Binding) -> None:
+def _unit_of_data(argument: Argument, stored: Stored) -> Unit:
+    """The unit in which the numbers are: what the file says, or else the declared one. E0802 where the file says another quantity."""
+    if stored.unit is None:
+        return argument.unit
+    if stored.unit.powers != argument.unit.powers:
+        mine, its = (f"[{u.text or 1}]" for u in (argument.unit, stored.unit))
+        raise CannotRun(
+            "E0802", f"`{argument.called}` is {mine}, `{stored.file}` says that its numbers are {its}", stored.span or argument.span
+        )
+    return stored.unit
+
+
+def _at_one_time(argument: Argument, stored: Stored, order: tuple[str, ...]) -> Stored:
+    """Of a file with several times the one that `load(..., t=...)` names; it must say so unless there is only one."""
+    chosen = dict(argument.value.keys).get("t") if isinstance(argument.value, Load) else None
+    if stored.axes is None or stored.axes[0] != "t" or "t" in order:
+        if isinstance(chosen, Fraction | float) or chosen == LAST:
+            raise CannotRun(
+                "E0801",
+                f"`{stored.file}` does not say at which times its numbers are",
+                stored.span or argument.span,
+                label="leave `t=` out",
+            )
+        return stored
+    times, unit = stored.points.get("t", (np.arange(stored.values.shape[0]), None))
+    unit = unit or Unit()
+    shown = [quantity(float(t) * unit.factor, unit) for t in times]
+    if not shown:
+        raise CannotRun("E0801", f"`{stored.file}` holds no time at all", stored.span or argument.span)
+    if chosen is None and len(shown) > 1:
+        help = instead(Span(stored.span.source, stored.span.end - 1, stored.span.end), f", t={LAST})") if stored.span else ""
+        held = f"from {shown[0]} to {shown[-1]}"
+        raise CannotRun("E0801", f"`{stored.file}` holds {len(shown)} times {held}: say which", stored.span or argument.span, help=help)
+    k = len(shown) - 1
+    if chosen is not None and chosen != LAST:
+        found = np.flatnonzero(np.abs(np.asarray(times) * float(unit.factor) - float(chosen)) <= 1e-9 * max(abs(float(chosen)), 1e-300))
+        if not found.size:
+            held = ", ".join(shown if len(shown) <= 6 else [*shown[:3], "...", *shown[-2:]])
+            message = f"`{stored.file}` holds nothing at t = {quantity(chosen, unit)}"
+            raise CannotRun("E0801", message, stored.span or argument.span, label=f"its times are {held}")
+        k = int(found[0])
+    return replace(stored, values=stored.values[k], axes=stored.axes[1:])
+
+
+def _same_points(program: Program, binding: Binding) -> None:
+    """E0801 for data whose file says that they are at other points than those of the model's grid."""
+    units = program.units
+    for argument, stored in binding.stored.values():
+        for axis, (points, unit) in stored.points.items():
+            if axis not in program.coordinates or stored.axes is None or axis not in stored.axes:
+                continue
+            mine = reference.evaluate([program.coordinates[axis]], binding.values, binding.sizes)[0]
+            theirs = points * float((unit or units[axis]).factor)
+            if unit is not None and unit.powers != units[axis].powers:
+                raise CannotRun(
+                    "E0802",
+                    f"`{axis}` is [{units[axis].text or 1}], in `{stored.file}` it is [{unit.text or 1}]",
+                    stored.span or argument.span,
+                )
+            size = max(float(np.ptp(mine)), float(np.ptp(theirs)), 1e-300) if mine.size else 1.0
+            if mine.shape != theirs.shape or not np.allclose(mine, theirs, rtol=0, atol=SAME_POINT * size):
+                at, its = (f"{quantity(float(p[0]), units[axis])} to {quantity(float(p[-1]), units[axis])}" for p in (mine, theirs))
+                message = f"`{argument.called}` is at {axis} = {its} in `{stored.file}`, the grid of the model at {at}"
+                raise CannotRun("E0801", message, stored.span or argument.span)
+
+
+def _learn(argument: Argument, axis: str, size: Any, extent: int, stored: Stored, binding: Binding) -> None:
     """Compare an extent with the declared size; an open dim takes it."""
     open_dims = [d for d in size.dims if d.name not in binding.sizes]
     if len(open_dims) == 1 and str(size) == open_dims[0].name:
@@ -163,21 +240,18 @@ def _learn(argument: Argument, axis: str, size: Any, extent: int, shape: tuple[i
             raise CannotRun("E0801", f"`{argument.called}` has no entry along `{axis}`", argument.span, help=f"dim {name} = 0")
         if extent < open_dims[0].lower:
             needed = f"the scheme needs {open_dims[0].lower}"
-            raise CannotRun("E0506", f"`{argument.called}` gives {extent} points along `{axis}`: {needed}", argument.span)
+            raise CannotRun("E0506", f"`{argument.called}` gives {extent} points along `{axis}`: {needed}", stored.span or argument.span)
         binding.sizes[open_dims[0].name] = extent
         return
     if open_dims:
-        given = (f"the file gives shape {shape}",)
-        raise CannotRun("E0801", f"the size of `{axis}` of `{argument.called}` is not known", argument.span, notes=given)
+        message = f"the size of `{axis}` of `{argument.called}` is not known; `{stored.file}` gives {stored.shape} numbers"
+        raise CannotRun("E0801", message, stored.span or argument.span)
     expected = size.evaluate(binding.sizes)
     if expected != extent:
-        raise CannotRun(
-            "E0801",
-            f"`{argument.called}` has {extent} along `{axis}`, the model has {expected}",
-            argument.span,
-            notes=(f"the file gives shape {shape}",),
-            help=f"ricci run --set grid.{axis}={extent} ..." if axis in binding.coordinates else "",
-        )
+        on_grid = extent > 1 and str(size) == axis and axis in binding.grid
+        help = with_options(binding.statement, [("grid", f"{axis}={extent}")]) if on_grid else ""
+        message = f"`{argument.called}` has {expected} along `{axis}`, `{stored.file}` gives {extent}"
+        raise CannotRun("E0801", message, stored.span or argument.span, help=help)
 
 
 def _evaluate_defaults(pending: Iterable[Argument], binding: Binding, seed: int) -> None:

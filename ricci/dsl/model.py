@@ -58,9 +58,15 @@ class Field:
     span: Span | None = None
 
 
+LAST = "last"  # of the times of a file
+
+
 @dataclass(frozen=True)
 class Load:
-    """Data that enters at run time: `load("file.npz", x=[b, d], t="time")`."""
+    """Data that enters at run time: `load("file.npz", key="T", t=last)`, of a data set `load("file.npz", x=[b, d])`.
+
+    `keys`: an axis list, a text, or for `t` the time in SI units or `LAST`.
+    """
 
     path: str
     keys: tuple[tuple[str, Any], ...] = ()
@@ -226,6 +232,7 @@ class Weight:
     structure: Call | None = None
     span: Span | None = None
     value: Load | Term | None = None
+    unit: Unit = Unit()
 
 
 @dataclass(frozen=True)

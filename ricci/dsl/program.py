@@ -73,7 +73,6 @@ class Point:
     hi: Term
     text: str
     span: Span | None = None
-    unit: Unit = Unit()
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,7 @@ class Program:
     coordinates: dict[str, Term] = field(default_factory=dict)  # axis of the full grid -> positions of its points (term over that axis)
     choices: tuple[Choice, ...] = ()
     origins: dict[Term, str] = field(default_factory=dict)  # term -> source line, for comments in generated code
+    units: dict[str, Unit] = field(default_factory=dict)  # of the coordinates
     points: tuple[Point, ...] = ()  # places that must lie inside of the domain, looked at when the arguments are known
     statement: Span | None = None  # the `solve` that is run, for remedies
     time_unit: Unit = Unit()

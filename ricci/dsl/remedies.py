@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from ricci.dsl import tree
 from ricci.dsl.model import Unit
@@ -16,9 +17,27 @@ LONGEST = 300  # characters of a remedy
 def with_part(statement: Span, part: Span, text: str) -> str:
     """The statement, on one line, with a part of it replaced; "" where the part is not in it, or the result is no statement or long."""
     source = statement.source
-    if part.source is not source or not statement.start <= part.start <= part.end <= statement.end:
+    if part.source != source or not statement.start <= part.start <= part.end <= statement.end:
         return ""
     return one_line(source.text[statement.start : part.start] + text + source.text[part.end : statement.end])
+
+
+def instead(part: Span, text: str) -> str:
+    """The innermost statement around a part of a source with the part replaced; "" where there is none, or it parses no more."""
+    around = [s for s in _statements(part.source) if s.start <= part.start and part.end <= s.end]
+    return with_part(min(around, key=lambda s: s.end - s.start), part, text) if around else ""
+
+
+@lru_cache(maxsize=4)
+def _statements(source: Source) -> tuple[Span, ...]:
+    """All statements of a source, those inside others too; none where it does not parse."""
+    from ricci.dsl.parse import parse
+
+    try:
+        found = parse(source).statements
+    except RicciError:
+        return ()
+    return tuple(n.span for s in found for n in tree.walk(s) if isinstance(n, tree.Statement))
 
 
 def one_line(text: str) -> str:
@@ -52,27 +71,38 @@ def quantity(value: Fraction | float, unit: Unit) -> str:
 
 
 def with_options(statement: Span | None, options: Iterable[tuple[str, str]]) -> str:
-    """`solve { ... }` with these options set (name, text of the value), on one line; the user's other settings stay."""
+    """`solve { ... }` with these options set (name, text of the value), on one line; the user's other settings stay.
+
+    A `grid` is given for some coordinates only: the others keep their numbers of points.
+    """
     from ricci.dsl.format import canonical_text
 
-    parsed = _parsed("solve { }" if statement is None else statement.text)
-    if len(parsed) != 1 or not isinstance(parsed[0], tree.Solve):
-        return ""
-    solve = parsed[0]
+    solve = _solve("solve { }" if statement is None else statement.text)
     for name, value in options:
-        found = _parsed(f"solve {{ {name}: {value} }}")
-        if len(found) != 1 or not isinstance(found[0], tree.Solve):
+        found = _solve(f"solve {{ {name}: {value} }}")
+        if solve is None or found is None:
             return ""
-        solve = _with_entry(solve, found[0].entries[0])
+        solve = _with_entry(solve, found.entries[0])
+    if solve is None:
+        return ""
     line = canonical_text(tree.File((solve,), (), solve.span.source, span=solve.span)).strip()
     return line if len(line) <= LONGEST else ""
 
 
+def _solve(text: str) -> tree.Solve | None:
+    parsed = _parsed(text)
+    return parsed[0] if len(parsed) == 1 and isinstance(parsed[0], tree.Solve) else None
+
+
 def _with_entry(solve: tree.Solve, entry: tree.Entry) -> tree.Solve:
-    names = [e.name.id for e in solve.entries]
-    if entry.name.id not in names:
+    before = next((e for e in solve.entries if e.name.id == entry.name.id), None)
+    if before is None:
         return replace(solve, entries=(*solve.entries, entry))
-    return replace(solve, entries=tuple(entry if e.name.id == entry.name.id else e for e in solve.entries))
+    if entry.name.id == "grid":
+        new = {k.name.id: k for k in entry.keywords}
+        kept = [new.pop(a.name.id, a) if isinstance(a, tree.Keyword) else a for a in before.arguments]
+        entry = replace(entry, arguments=(*kept, *new.values()))
+    return replace(solve, entries=tuple(entry if e is before else e for e in solve.entries))
 
 
 def time_unit(statement: Span | None, default: Unit) -> Unit:

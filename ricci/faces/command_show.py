@@ -66,14 +66,14 @@ def _with_time(model: Any, program: Any, source: Source, settings: Settings) -> 
 
 
 def bound(program: Any, source: Source, settings: Settings) -> Any:
-    """Arguments of a program as `run` would bind them; E0802 names what is missing."""
+    """Arguments of a program as `run` would bind them; E0707 names what is missing."""
     from ricci.backends.binding import bind
     from ricci.backends.data import Reader
 
     path = None if source.name.startswith("<") else source.name
     binding = bind(program, Reader.for_model(path, settings.allow_read), dict(settings.input), settings.weights, settings.seed)
     for name, remedy in binding.missing.items():
-        raise CannotRun("E0802", f"`{name}` has no value", help=f"ricci run {remedy} ...")
+        raise CannotRun("E0707", f"`{name}` has no value", help=f"ricci run {remedy} ...")
     return binding
 
 

@@ -91,15 +91,15 @@ def _path_of(source: Source) -> str | None:
 
 
 def _missing(model: Model, binding: Binding) -> None:
-    """E0802 for the first argument without a value; the inputs of layers are nobody's but their own."""
+    """E0707 for the first argument without a value; the inputs of layers are nobody's but their own."""
     own = {name for layer in model.layers.values() for name in (layer.name, *parameter_names(layer.function))}
     for name, remedy in binding.missing.items():
         if name not in own:
-            raise CannotRun("E0802", f"`{name}` has no value", help=f"ricci run {remedy} ...")
+            raise CannotRun("E0707", f"`{name}` has no value", help=f"ricci run {remedy} ...")
 
 
 def _all_given(model: Model, program: Program, binding: Binding) -> None:
-    """E0802 for an `output` or `plot` of what has no value."""
+    """E0707 for an `output` or `plot` of what has no value."""
     known = {*binding.values, "t", *(s.name for s in program.states)}
     looks: list[tuple[str, Output | Plot]] = [(f"output:{k}", output) for k, output in enumerate(model.outputs)]
     looks += [(f"plot:{k}", plot) for k, plot in enumerate(model.plots)]
@@ -108,7 +108,7 @@ def _all_given(model: Model, program: Program, binding: Binding) -> None:
         if lacking:
             shown = lacking[0] if lacking[0] in binding.missing else lacking[0].partition(".")[0]
             raise CannotRun(
-                "E0802",
+                "E0707",
                 f"`{name.partition(':')[0]}` needs `{shown}`, which has no value",
                 statement.span,
                 help=f"ricci run {binding.missing[shown]} ..." if binding.missing.get(shown) else "",
@@ -298,7 +298,7 @@ def _checks(model: Model, program: Program, outcome: Outcome, binding: Binding) 
         lacking = [p for p in parameter_names(function) if p not in binding.values]
         if lacking:
             raise CannotRun(
-                "E0802",
+                "E0707",
                 f"`check {check.text}` needs `{lacking[0]}`, which has no value",
                 check.span,
                 help=f"ricci run {binding.missing.get(lacking[0], '')} ...",
@@ -347,6 +347,6 @@ def call_layer(source: Source, name: str, inputs: Mapping[str, Any], weights: Ma
     evaluate(model, program, binding, Settings(), Stopwatch(), outcome)
     announce(outcome.warnings)
     if not outcome.results:
-        raise RicciError("E0802", outcome.notes[0] if outcome.notes else f"`{name}` cannot be evaluated")
+        raise RicciError("E0707", outcome.notes[0] if outcome.notes else f"`{name}` cannot be evaluated")
     results = list(outcome.results.values())
     return results[0].values if len(results) == 1 else tuple(r.values for r in results)

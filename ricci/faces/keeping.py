@@ -38,7 +38,7 @@ def positions(program: Program, model: Model, binding: Binding, axes: tuple[str,
             lacking = [name for name in map(name_of, symbols([program.coordinates[axis]])) if name in binding.missing]
             if lacking:
                 raise CannotRun(
-                    "E0802",
+                    "E0707",
                     f"the points of `{axis}` need `{lacking[0]}`, which has no value",
                     help=f"ricci run {binding.missing[lacking[0]]} ...",
                 )

@@ -49,7 +49,6 @@ def _checked(file: tree.File, equalities: dict[str, Size]) -> Model:
     checker.derivative = derivative_rule
     checker.time_unit = model.time_unit.powers if model.uses_units else NUMBER
     checker.called = names_called(file.statements)
-    checker.statements = tuple(n.span for s in file.statements for n in tree.walk(s) if isinstance(n, tree.Statement))
     checker.folder = str(Path(file.source.name).parent)
     outer = Declarer(checker, Scope())
     outer.predefined()

@@ -14,6 +14,7 @@ from ricci.dsl.check.definitions import refuse_lone, refuse_missing
 from ricci.dsl.check.equations import Formulas, present, real, short_name, space_orders, two_sides
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.sides import sides_of
+from ricci.dsl.check.special import one_array
 from ricci.dsl.check.values import Loaded, Value, leaves, paths, shape
 from ricci.dsl.model import Condition, Equation, Event, Initial
 from ricci.dsl.spelling import nearest
@@ -209,7 +210,7 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     text = " ".join(statement.span.text.split())
     entity = entity_of(statement.value, inner_context)
     if isinstance(entity, Loaded):
-        return [(Initial(n, order, entity.load, text, statement.span), target) for n in own]
+        return [(Initial(n, order, one_array(entity, context), text, statement.span), target) for n in own]
     value = value_of(statement.value, inner_context) if not isinstance(entity, Value) else entity
     value = numeric(value, statement.value)
     refuse_missing(target.items, value)

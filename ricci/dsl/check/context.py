@@ -12,7 +12,6 @@ from ricci.dsl import build, tree
 from ricci.dsl.check.scope import Failed, Scope
 from ricci.dsl.check.values import Axis, Procedure, Value, leaves
 from ricci.dsl.model import Domain, Model, Unsupported, Weight
-from ricci.dsl.remedies import with_part
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, Type, equal
@@ -76,7 +75,6 @@ class Checker:
     weights: list[Weight] = field(default_factory=list)  # of the layer being read
     modules: dict[str, object] = field(default_factory=dict)
     traits: dict[Term, int] = field(default_factory=dict)  # what occurs in a term (quantities.py)
-    statements: tuple[Span, ...] = ()  # of the whole text, those inside others too
 
     def operator(self, name: str, context: Context) -> Rule | None:
         """The operator of this name; `dxx` and the like exist for every coordinate of the model."""
@@ -134,11 +132,6 @@ class Checker:
                 self.equalities[dims[0].name] = other
                 raise Restart
         return False
-
-    def instead(self, part: Span, text: str) -> str:
-        """A remedy: the statement around a part of the text with the part replaced; "" where there is none that parses."""
-        around = [s for s in self.statements if s.source is part.source and s.start <= part.start and part.end <= s.end]
-        return with_part(min(around, key=lambda s: s.end - s.start), part, text) if around else ""
 
     def placeholder(self, stem: str, kind: Kind, axes: dict[str, Size]) -> Term:
         """A typed symbol that stands for what cannot be computed yet."""

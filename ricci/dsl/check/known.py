@@ -10,7 +10,7 @@ from ricci.dsl.check.context import Context, error
 from ricci.dsl.check.values import Value
 from ricci.dsl.model import Coordinate
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
-from ricci.dsl.remedies import quantity
+from ricci.dsl.remedies import instead, quantity
 from ricci.dsl.term import Term, symbols, walk
 from ricci.dsl.types import Kind, Type
 
@@ -71,7 +71,7 @@ def demand_moment(value: Value, node: tree.Expr, context: Context, what: str = "
     number = known_number(value.term)
     if number is not None and not 0 <= number < float("inf"):
         message = f"`{short(node)}` lies before the start of the run" if number < 0 else f"the run never reaches `{short(node)}`"
-        help = context.checker.instead(node.span, node.operand.span.text) if isinstance(node, tree.Unary) else ""
+        help = instead(node.span, node.operand.span.text) if isinstance(node, tree.Unary) else ""
         raise error("E0704", message, node, label="a run starts at t = 0 and ends", help=help)
     return value.term
 
@@ -92,5 +92,5 @@ def demand_inside(value: Value, keyword: tree.Keyword, c: Coordinate, context: C
         f"`{short(keyword)}` lies outside of the domain",
         keyword,
         f"`{c.name}` goes from {quantity(lo, c.unit)} to {quantity(hi, c.unit)}{where}",
-        context.checker.instead(keyword.value.span, f"{c.name}.{end}"),
+        instead(keyword.value.span, f"{c.name}.{end}"),
     )

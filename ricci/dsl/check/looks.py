@@ -19,6 +19,7 @@ from ricci.dsl.check.scope import Scope
 from ricci.dsl.check.values import Layered, Value, leaves, mapped, paths
 from ricci.dsl.model import Output, Plot, Quantity, Solve, Unit
 from ricci.dsl.ops.const import value_of as constant_of
+from ricci.dsl.remedies import instead
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Type
@@ -187,12 +188,12 @@ def _path(path: tree.String, known: Sequence[str], declarer: Declarer) -> str:
         raise error("E0811", "this is no name of a file", path, label="folders are separated by `/`" if "\\" in text else "")
     if not text.endswith(tuple(known)) or PurePosixPath(text).suffix not in known:
         fitting = [k for k in known if k != NETWORK]
-        help = declarer.checker.instead(path.span, f'"{PurePosixPath(text).stem.strip(".") or "result"}{fitting[0]}"')
+        help = instead(path.span, f'"{PurePosixPath(text).stem.strip(".") or "result"}{fitting[0]}"')
         raise error("E0811", f'"{text}" has no extension that is known here', path, f"one of {', '.join(fitting)}", help)
     plain = posixpath.normpath(text)
     if plain.startswith(("/", "../")) or PureWindowsPath(text).drive:
         label = "the folder is chosen when the model is run: ricci run --out FOLDER"
-        help = declarer.checker.instead(path.span, f'"{PurePosixPath(PureWindowsPath(text).as_posix()).name.rpartition(":")[2]}"')
+        help = instead(path.span, f'"{PurePosixPath(PureWindowsPath(text).as_posix()).name.rpartition(":")[2]}"')
         raise error("E0804", f'"{text}" lies outside of the folder of the results', path, label, help)
     _refuse_taken(plain, path, declarer)
     return plain
@@ -210,7 +211,7 @@ def _refuse_taken(plain: str, path: tree.String, declarer: Declarer) -> None:
             what = f'two statements write "{plain}"' if str(mine) == other else f'"{plain}" and "{other}" are in each other'
             inside = str(mine) != other and mine.is_relative_to(other)
             stem, extension = posixpath.splitext(mine.name if inside else plain)
-            help = declarer.checker.instead(path.span, f'"{stem}{"" if inside else "_2"}{extension}"')
+            help = instead(path.span, f'"{stem}{"" if inside else "_2"}{extension}"')
             raise error("E0102", what, path, f"the other one is in line {line}", help)
 
 

@@ -13,6 +13,7 @@ from ricci.dsl.check.context import Checker, Context, Side, error
 from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing, starts_of
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.sides import NoSide, coordinates
+from ricci.dsl.check.special import one_array
 from ricci.dsl.check.values import Axis, Loaded, Sided, Value, leaves, paths
 from ricci.dsl.model import Load, Param, Quantity, Unit, Weight
 from ricci.dsl.ops.const import value_of as constant_of
@@ -76,7 +77,7 @@ def _param_value(
     if isinstance(entity, Loaded):
         if unit is None and declarer.model.uses_units and item.type is None:
             raise error("E0402", f"the param `{item.name.id}` has no unit", item.name, label="say the unit of the data, as in `: [m/s]`")
-        return entity.load, kind, unit, None
+        return one_array(entity, context), kind, unit, None
     value = numeric(scalar_of(item.value, context), item.value)
     if any(t.op in ("partial",) or t is _time() for t in walk([value.term])):
         raise error("E0203", f"the value of the param `{item.name.id}` changes with the time", item.value, label="write `let`")
@@ -135,9 +136,8 @@ def make_tensor(declarer: Declarer, item: tree.TensorDef, prefix: str) -> Value:
     name = prefix + item.name.id
     value = _tensor_value(declarer, item, axes, kind, unit, context)
     symbol = build.symbol(name, Type(kind, axes))
-    weight = Weight(
-        name, symbol, tuple(axes), structure, item.span, build.conform(value, symbol.type) if isinstance(value, Term) else value
-    )
+    given = build.conform(value, symbol.type) if isinstance(value, Term) else value
+    weight = Weight(name, symbol, tuple(axes), structure, item.span, given, unit)
     if prefix:
         declarer.checker.weights.append(weight)
     elif value is None:
@@ -157,7 +157,7 @@ def _tensor_value(
     indices.plan(item.value, inner, refuse_lone, coordinates=True)
     entity = entity_of(item.value, inner)
     if isinstance(entity, Loaded):
-        return entity.load
+        return one_array(entity, context)
     value = numeric(scalar_of(item.value, inner), item.value)
     demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
     extra = [a for a in value.axes if a not in axes]

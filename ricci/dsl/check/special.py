@@ -13,8 +13,9 @@ from ricci.dsl.check.agreement import agree_axes, agree_units, demand_unit, desc
 from ricci.dsl.check.applied import Applied
 from ricci.dsl.check.context import Context, error, lookup_axis
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
+from ricci.dsl.check.known import known_number
 from ricci.dsl.check.values import Axis, DataSet, Layered, Loaded, Namespace, Network, Recipe, Text, Value, mapped
-from ricci.dsl.model import Load
+from ricci.dsl.model import LAST, Load
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size
 from ricci.dsl.units import NUMBER, multiply, raised
@@ -161,7 +162,7 @@ def draw(call: Applied, context: Context) -> Value:
 
 
 def load(call: Applied, context: Context) -> Loaded:
-    """load("file.npz", x=[b, d], t="time")."""
+    """load("file.npz", key="T", t=last); of a data set load("file.npz", x=[b, d]), of a series load("file.npz", t="time")."""
     node = call.node.positional[0]
     if not isinstance(node, tree.String):
         raise error("E0203", "`load` takes the name of a file in quotes", node)
@@ -179,9 +180,32 @@ def load(call: Applied, context: Context) -> Loaded:
                 order.append(item.id)
             keys.append((keyword.name.id, tuple(order)))
             members.append((keyword.name.id, tuple(order)))
+        elif keyword.name.id == "t":
+            keys.append(("t", _recorded_time(keyword.value, context)))
         else:
             raise error("E0203", f"`{keyword.name.id}` takes axes [b, d] or a key in quotes", keyword.value)
     return Loaded(Load(node.value, tuple(keys), call.node.span), tuple(members))
+
+
+def _recorded_time(node: tree.Expr, context: Context) -> Fraction | float | str:
+    """The time of a file that is read: a number, or the last one."""
+    if isinstance(node, tree.Name) and node.id == LAST:
+        return LAST
+    value = scalar_of(node, context)
+    demand_unit(value, context.checker.time_unit, node, context, "a time")
+    number = known_number(value.term)
+    if number is None:
+        raise error("E0203", f"`{short(node)}` is no time of a file", node, label=f"a number, or `{LAST}`")
+    return number
+
+
+def one_array(found: Loaded, context: Context) -> Load:
+    """The data of a param, tensor or initial value; E0104 for what only a data set takes."""
+    extra = next((name for name, _ in found.load.keys if name not in ("key", "t")), None)
+    if extra is not None:
+        label = 'its axes are those of the declaration; it takes key="NAME" and t=...'
+        raise error("E0104", f"`load` of one array takes no `{extra}`", found.load.span, label=label)
+    return found.load
 
 
 def sample(call: Applied, context: Context) -> Value:

@@ -10,7 +10,7 @@ from ricci.dsl import build
 from ricci.dsl.certainty import certainty
 from ricci.dsl.model import Condition, Initial, Load, Model, Quantity, Unit
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
-from ricci.dsl.program import Argument, Choice, Instant, Point, Program, State
+from ricci.dsl.program import Argument, Choice, Instant, Program, State
 from ricci.dsl.term import Function, Term, substitute, symbols
 from ricci.dsl.types import Dim, Kind, Size
 from ricci.errors import CannotLower
@@ -102,7 +102,7 @@ class Assembly:
             symbol = self._program_symbol(param.symbol)
             self.arguments.append(Argument(name, symbol, "param", value, param.order, param.unit, span=param.span))
         for weight in self.model.tensors.values():
-            self.arguments.append(Argument(weight.name, weight.symbol, "weight", None, weight.order, span=weight.span))
+            self.arguments.append(Argument(weight.name, weight.symbol, "weight", None, weight.order, weight.unit, span=weight.span))
         for layer in self.model.layers.values():
             weights = {name_of(w.symbol): w for w in layer.weights}
             for symbol in layer.function.params:
@@ -110,8 +110,8 @@ class Assembly:
                 orders = dict(layer.inputs)
                 order = known.order if known is not None else orders.get(name_of(symbol).rpartition(".")[2], tuple(symbol.axes))
                 role, value = ("weight", known.value) if known is not None else ("data", None)
-                span = known.span if known is not None else layer.span
-                self.arguments.append(Argument(name_of(symbol), symbol, role, value, order, span=span))
+                unit, span = (known.unit, known.span) if known is not None else (Unit(), layer.span)
+                self.arguments.append(Argument(name_of(symbol), symbol, role, value, order, unit, span=span))
 
     def _program_symbol(self, symbol: Term) -> Term:
         known = self.lowering.unknowns.get(symbol)
@@ -289,11 +289,6 @@ class Assembly:
         place = self.lowering.place()
         return {c: place[c].position(line) for c, line in self.lowering.lines.items()}
 
-    def points(self) -> tuple[Point, ...]:
-        """Places that are looked at, with the units of their coordinates."""
-        units = {c.name: c.unit for domain in self.model.domains.values() for c in domain.coordinates}
-        return tuple(replace(p, unit=units[p.coordinate]) for p in dict.fromkeys(self.lowering.points))
-
     def choices(self) -> tuple[Choice, ...]:
         if not self.lowering.lines or not self.states:
             return ()
@@ -335,7 +330,8 @@ class Assembly:
             self.coordinates(),
             self.choices(),
             dict(self.origins),
-            self.points(),
+            {c.name: c.unit for domain in self.model.domains.values() for c in domain.coordinates},
+            tuple(dict.fromkeys(self.lowering.points)),
             self.options.span,
             self.model.time_unit,
         )
