@@ -35,30 +35,32 @@ def plain(pieces: Iterable[str | Break]) -> str:
 
 def broken(pieces: Sequence[str | Break], width: int, indent: str) -> str:
     """On lines of at most `width` characters where that can be, the later ones indented; broken at the best places first."""
+    before = [0]  # characters before each piece
+    for piece in pieces:
+        before.append(before[-1] + (len(piece) if isinstance(piece, str) else 0))
     lines = []
-    rest = list(pieces)
-    room = width
-    while len(plain(rest)) > room:
-        places = _places(rest, room)
+    start, room = 0, width
+    while before[-1] - before[start] > room:
+        places = _places(pieces, before, start, room)
         if not places:
             break
         far = [place for place in places if place[2] >= room // 3]  # no line of three letters
-        at = min(far or places)[1]
-        lines.append(plain(rest[:-at]).rstrip())
-        rest = rest[1 - at :]
+        at = -min(far or places)[1]
+        lines.append(plain(pieces[start:at]).rstrip())
+        start = at + 1
         room = width - len(indent)
-    lines.append(plain(rest))
+    lines.append(plain(pieces[start:]))
     return ("\n" + indent).join(lines)
 
 
-def _places(pieces: Pieces, room: int) -> list[tuple[int, int, int]]:
-    """Breaks at which the line is not too long, or the first one: (level, -place in the pieces, length of the line)."""
+def _places(pieces: Sequence[str | Break], before: Sequence[int], start: int, room: int) -> list[tuple[int, int, int]]:
+    """Breaks at which the line from `start` is not too long, or the first one: (level, -place in the pieces, length of the line)."""
     found: list[tuple[int, int, int]] = []
-    length = 0
-    for i, piece in enumerate(pieces[:-1]):
-        if isinstance(piece, str):
-            length += len(piece)
-        elif length <= room + 1 or not found:
+    for i in range(start, len(pieces) - 1):
+        piece, length = pieces[i], before[i] - before[start]
+        if length > room + 1 and found:
+            break
+        if isinstance(piece, Break):
             found.append((piece.level, -i, length))
     return found
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ricci.errors import Source
@@ -37,6 +37,7 @@ from ricci.dsl.expressions import (
 # isort: on
 
 DEEPEST = 200  # levels of nesting that the parser lets through (E0004)
+DEEPEST_CALLS = 2000  # levels of the bodies of functions that call each other, put into each other (E0004)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -499,7 +500,8 @@ class File(Node):
 _PARTS: dict[str, tuple[str, ...]] = {}
 
 
-def _parts(node: Node) -> tuple[str, ...]:
+def parts(node: Node) -> tuple[str, ...]:
+    """Names of the fields that belong to the syntax."""
     kind = type(node).__name__
     if kind not in _PARTS:
         _PARTS[kind] = tuple(f.name for f in fields(node) if f.name not in ("span", "source"))
@@ -508,7 +510,7 @@ def _parts(node: Node) -> tuple[str, ...]:
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below, in the order of the fields."""
-    for name in _parts(node):
+    for name in parts(node):
         value = getattr(node, name)
         if isinstance(value, Node):
             yield value
@@ -525,45 +527,21 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend(reversed(list(children(node))))
 
 
-def renamed(node: Expr, old: Dotted, new: Dotted) -> Expr:
-    """The same text with another name: `u.x` for `u` makes `dn(u)` into `dn(u.x)`. Names of members and keywords are no values and stay."""
-    made = _renamed(node, old, new)
-    assert isinstance(made, Expr)
-    return made
-
-
-def _renamed(node: Node, old: Dotted, new: Dotted) -> Node:
-    if _spells(node, old.names):
-        made: Expr = replace(new.names[0], span=node.span)
-        for name in new.names[1:]:
-            made = Attr(made, name, span=node.span)
-        return made
-    changes: dict[str, Any] = {}
-    for part in _parts(node):
-        value = getattr(node, part)
-        if part == "name":
-            continue
-        if isinstance(value, Node):
-            changes[part] = _renamed(value, old, new)
-        elif isinstance(value, tuple):
-            changes[part] = tuple(_renamed(v, old, new) if isinstance(v, Node) else v for v in value)
-    return replace(node, **changes)
-
-
-def _spells(node: Node, names: tuple[Name, ...]) -> bool:
-    """Whether a node is this dotted name."""
-    for name in reversed(names[1:]):
-        if not isinstance(node, Attr) or node.name.id != name.id:
-            return False
-        node = node.base
-    return isinstance(node, Name) and node.id == names[0].id
+def levels(node: Node) -> int:
+    """How many nodes stand inside each other at most."""
+    deepest, stack = 0, [(node, 1)]
+    while stack:
+        here, depth = stack.pop()
+        deepest = max(deepest, depth)
+        stack.extend((c, depth + 1) for c in children(here))
+    return deepest
 
 
 @contextmanager
 def recursion() -> Iterator[None]:
-    """Room on the stack for recursion over the deepest tree, up to forty calls a level."""
+    """Room on the stack for recursion over the deepest tree, up to forty calls a level of a text, twenty of bodies of functions."""
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 40 * DEEPEST + 1000))
+    sys.setrecursionlimit(max(before, 40 * DEEPEST + 20 * DEEPEST_CALLS + 1000))
     try:
         yield
     finally:
@@ -578,7 +556,7 @@ def same(a: Any, b: Any) -> bool:
         if type(a) is not type(b):
             return False
         if isinstance(a, Node):
-            stack.extend((getattr(a, n), getattr(b, n)) for n in _parts(a) if n != "comments")
+            stack.extend((getattr(a, n), getattr(b, n)) for n in parts(a) if n != "comments")
         elif isinstance(a, tuple):
             if len(a) != len(b):
                 return False

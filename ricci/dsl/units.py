@@ -191,11 +191,17 @@ def _digits(factor: Fraction | float) -> float:
     return abs(factor.numerator.bit_length() - factor.denominator.bit_length()) * math.log10(2)
 
 
+class Failed(Exception):
+    """A declaration that is needed here was wrong; its own message has been given."""
+
+
 class Units:
     """The units that a text may use: the standard ones and those it declares."""
 
     def __init__(self) -> None:
         self.declared: dict[str, Unit] = {}
+        self.waiting: set[str] = set()  # declarations that are being read or come later: those they need stand before them
+        self.failed: set[str] = set()
         self.used: dict[str, Unit] = {}  # names and whole units as the text writes them, to speak its language
 
     def get(self, name: str) -> Unit | None:
@@ -204,6 +210,17 @@ class Units:
 
     def declare(self, statement: tree.UnitDeclaration) -> Unit:
         """`unit cell = 1e-12 L`."""
+        name = statement.name
+        try:
+            return self._declared(statement)
+        except (CheckFailed, Failed):
+            if name.id not in self.declared:
+                self.failed.add(name.id)
+            raise
+        finally:
+            self.waiting.discard(name.id)
+
+    def _declared(self, statement: tree.UnitDeclaration) -> Unit:
         name = statement.name
         if self.get(name.id):
             whose = "declared already" if name.id in self.declared else "a standard unit"
@@ -228,6 +245,10 @@ class Units:
 
     def _named(self, name: tree.UnitName) -> Unit:
         unit = self.get(name.id)
+        if unit is None and name.id in self.failed:
+            raise Failed(name.id)
+        if unit is None and name.id in self.waiting:
+            raise CheckFailed("E0106", f"the unit `{name.id}` is defined by itself", name.span, label="needs its own value")
         if unit is None:
             guess = nearest(name.id, [*self.declared, *PREFIXED, *PLAIN, *TURNS, *AFFINE])
             label = f"did you mean `{guess}`?" if guess else "declare it: `unit NAME = ...`"

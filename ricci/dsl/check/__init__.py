@@ -35,6 +35,9 @@ def check(file: tree.File) -> Model:
                 return _checked(file, equalities)
             except Restart:
                 continue
+            except RecursionError:  # what is counted in levels (brackets, calls of functions) is refused before
+                message = "definitions of this text are put into each other too deeply"
+                raise CheckFailed("E0004", message, file.span, label="give parts a `let`") from None
     raise CheckFailed("E0202", "the sizes of this model cannot be made equal", file.span)
 
 

@@ -17,6 +17,7 @@ from ricci.dsl.check.sides import sides_of
 from ricci.dsl.check.special import one_array
 from ricci.dsl.check.values import Loaded, Value, leaves, paths, shape
 from ricci.dsl.model import Condition, Equation, Event, Initial
+from ricci.dsl.names import renamed
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
@@ -73,8 +74,8 @@ def read_boundary(statement: tree.Boundary, rank: int, declarer: Declarer, formu
         if count == 1 and k > 0:  # written for the first field
             equality = replace(
                 equality,
-                left=tree.renamed(equality.left, statement.fields[0], dotted),
-                right=tree.renamed(equality.right, statement.fields[0], dotted),
+                left=renamed(equality.left, statement.fields[0], dotted),
+                right=renamed(equality.right, statement.fields[0], dotted),
             )
         for side, named in sides:
             _side_exists(side, named, dotted, value, declarer)

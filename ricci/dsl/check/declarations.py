@@ -90,7 +90,7 @@ class Declarer:
 
     def dims(self, statement: tree.DimDeclaration) -> None:
         for item in statement.dims:
-            self.enter(item.name, "index", partial(self.make_dim, item))
+            self.enter(item.name, "index", partial(self.make_dim, item), item)
 
     def make_dim(self, item: tree.DimDef) -> Axis:
         name = item.name.id
@@ -153,9 +153,9 @@ class Declarer:
             return made[0]
 
         names = [a.name for a in statement.axes] if statement.shape is None else names_of_shape(statement.shape)
-        self.enter(statement.name, "domain", make)
+        self.enter(statement.name, "domain", make, statement)
         for name in names:
-            self.enter(name, "coordinate", partial(self.make_axis, name, make))
+            self.enter(name, "coordinate", partial(self.make_axis, name, make), statement)
 
     def make_domain(self, statement: tree.DomainDeclaration) -> Domain:
         from ricci.dsl.check.geometry import axes_of_shape
@@ -198,7 +198,7 @@ class Declarer:
 
     def fields(self, statement: tree.FieldDeclaration) -> None:
         for item in statement.fields:
-            self.enter(item.name, "field", partial(self.make_field, item))
+            self.enter(item.name, "field", partial(self.make_field, item), item)
 
     def indices_of(self, items: Sequence[tree.Item], context: Context) -> dict[str, Size]:
         """The declared indices of a field, tensor or left side."""
@@ -336,7 +336,7 @@ class Declarer:
     def function_of(self, name: tree.Name, parameters: list[str], body: tree.Expr) -> None:
         if len(set(parameters)) < len(parameters):
             raise error("E0102", f"two parameters of `{name.id}` have one name", name)
-        procedure = Procedure(name.id, tuple(parameters), body, self.scope)
+        procedure = Procedure(name.id, tuple(parameters), body, self.scope, tree.levels(body))
         self.enter(name, "fn", lambda: procedure, body)
 
     # the rest
@@ -344,15 +344,15 @@ class Declarer:
     def layer(self, statement: tree.LayerDefinition) -> None:
         from ricci.dsl.check.layers import make_layer
 
-        self.enter(statement.name, "layer", lambda: make_layer(self, statement))
+        self.enter(statement.name, "layer", lambda: make_layer(self, statement), statement)
 
     def submodel(self, statement: tree.ModelDefinition) -> None:
         from ricci.dsl.check.submodels import make_submodel
 
-        self.enter(statement.name, "model", lambda: make_submodel(self, statement))
+        self.enter(statement.name, "model", lambda: make_submodel(self, statement), statement)
 
     def network(self, statement: tree.NetworkDeclaration) -> None:
-        self.enter(statement.name, "network", lambda: self.make_network(statement))
+        self.enter(statement.name, "network", lambda: self.make_network(statement), statement)
 
     def make_network(self, statement: tree.NetworkDeclaration) -> Network:
         from ricci.dsl.check.networks import structure_of
@@ -366,7 +366,7 @@ class Declarer:
         return Network(statement.name.id, structure, site)
 
     def dataset(self, statement: tree.Dataset) -> None:
-        self.enter(statement.name, "dataset", lambda: self.make_dataset(statement))
+        self.enter(statement.name, "dataset", lambda: self.make_dataset(statement), statement)
 
     def make_dataset(self, statement: tree.Dataset) -> Any:
         from ricci.dsl.check.values import DataSet
@@ -385,7 +385,7 @@ class Declarer:
         return replace(entity, name=statement.name.id)
 
     def region(self, statement: tree.RegionDeclaration) -> None:
-        self.enter(statement.name, "region", lambda: self.make_region(statement))
+        self.enter(statement.name, "region", lambda: self.make_region(statement), statement)
 
     def make_region(self, statement: tree.RegionDeclaration) -> Value:
         from ricci.dsl.check.agreement import truth
@@ -411,7 +411,7 @@ class Declarer:
         def make() -> list[Side]:
             return [side for dotted in statement.sides for side in sides_of(dotted.names, dotted, self.context(statement))]
 
-        self.scope.sides[name.id] = Declaration(name.id, "side", name.span, make, self.checker.diagnostics.absorb)
+        self.scope.sides[name.id] = Declaration(name.id, "side", name.span, make, self.checker.diagnostics.absorb, node=statement)
 
     def units(self, statement: tree.UnitDeclaration) -> None:
         self.checker.units.declare(statement)

@@ -504,6 +504,8 @@ def _procedure(node: tree.Call, procedure: Procedure, context: Context) -> Any:
         raise error("E0104", f"`{signature}` got {len(node.positional)} arguments", node, label=f"it takes {len(procedure.parameters)}")
     if any(p is procedure for p in context.procedures):
         raise error("E0106", f"`{procedure.name}` calls itself", node, label="needs its own value")
+    if sum(p.levels for p in context.procedures) + procedure.levels > tree.DEEPEST_CALLS:
+        raise error("E0004", f"functions call each other more than {tree.DEEPEST_CALLS} levels deep", node, label="give parts a `let`")
     scope = Scope(procedure.scope)
     for name, argument in zip(procedure.parameters, node.positional, strict=True):
         entity = entity_of(argument, context)

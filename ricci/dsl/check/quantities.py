@@ -12,7 +12,7 @@ from ricci.dsl.check.agreement import demand_unit, numeric, short
 from ricci.dsl.check.context import Checker, Context, Side, error
 from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing, starts_of
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
-from ricci.dsl.check.sides import NoSide, coordinates
+from ricci.dsl.check.sides import ENDS, NoSide, coordinates, surfaces
 from ricci.dsl.check.special import one_array
 from ricci.dsl.check.values import Axis, Loaded, Sided, Value, leaves, paths
 from ricci.dsl.model import Load, Param, Quantity, Unit, Weight
@@ -20,6 +20,7 @@ from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, Type
 from ricci.dsl.units import NUMBER
+from ricci.errors import CheckFailed
 
 if TYPE_CHECKING:
     from ricci.dsl.check.declarations import Declarer
@@ -192,8 +193,8 @@ def make_let(declarer: Declarer, statement: tree.Let) -> Any:
     context = declarer.context(statement)
     try:
         value = _let_value(declarer, statement, context)
-    except NoSide:
-        return _sided(declarer, statement, context)
+    except NoSide as failure:
+        return _sided(declarer, statement, context, failure)
     if not isinstance(value, Value):
         return value
     declarer.checker.mark(value, statement.span)
@@ -205,17 +206,25 @@ def make_let(declarer: Declarer, statement: tree.Let) -> Any:
     return value
 
 
-def _sided(declarer: Declarer, statement: tree.Let, context: Context) -> Sided:
-    """A definition with the outward normal in it: read at one side now, for its errors, and anew wherever it is used."""
-    ends = [c for c in coordinates(context).values() if not c.periodic]
-    if not ends:
-        _let_value(declarer, statement, context)
+def _sided(declarer: Declarer, statement: tree.Let, context: Context, no_side: NoSide) -> Sided:
+    """A definition with the outward normal in it: read at every side now, so that one that needs others finds them read."""
+    sides = [Side(c.name, end) for c in coordinates(context).values() if not c.periodic for end in ENDS]
+    known: dict[Side, Value] = {}
 
     def at(side: Side) -> Value:
-        value: Value = _let_value(declarer, statement, replace(declarer.context(statement), side=side))
-        return value
+        if side not in known:
+            known[side] = _let_value(declarer, statement, replace(declarer.context(statement), side=side))
+        return known[side]
 
-    return Sided(statement.target.name.id, at(Side(ends[0].name, "lo")), at)
+    failures: list[CheckFailed] = [no_side]
+    for side in [*sides, *(Side("", name) for name in surfaces(context))]:
+        try:
+            at(side)
+        except CheckFailed as failure:  # a quantity of another domain has no value there
+            failures.append(failure)
+    if not known:
+        raise failures[min(1, len(failures) - 1)]
+    return Sided(statement.target.name.id, next(iter(known.values())), at)
 
 
 def _let_value(declarer: Declarer, statement: tree.Let, context: Context) -> Any:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ricci.dsl import tree
+from ricci.dsl.names import behind_what_they_name
 from ricci.dsl.spelling import nearest
+from ricci.dsl.units import Failed as Failed
 from ricci.errors import CheckFailed, Span
 
 PREDEFINED = ("pi", "im", "inf", "t")
-
-
-class Failed(Exception):
-    """A declaration that this statement needs was wrong; its own message has been recorded."""
 
 
 @dataclass(eq=False)
@@ -97,21 +95,7 @@ class Scope:
 
     def in_order(self) -> list[Declaration]:
         """The declarations of this block, each behind those that its text names: resolving them nests no deeper than their texts."""
-        order: list[Declaration] = []
-        seen: set[str] = set()
-        for first in self.declarations:
-            stack = [(first, False)]
-            while stack:
-                name, ready = stack.pop()
-                if ready:
-                    order.append(self.declarations[name])
-                elif name not in seen:
-                    seen.add(name)
-                    stack.append((name, True))
-                    node = self.declarations[name].node
-                    names = [n.id for n in tree.walk(node) if isinstance(n, tree.Name)] if node is not None else []
-                    stack.extend((n, False) for n in reversed(names) if n in self.declarations and n not in seen)
-        return order
+        return in_order(self.declarations)
 
     def all(self) -> Iterator[Declaration]:
         """Visible declarations, the inner ones first."""
@@ -129,6 +113,12 @@ class Scope:
         declaration = Declaration(name, word, span, lambda: entity, lambda error: None, "done", entity)
         self.declarations[name] = declaration
         return declaration
+
+
+def in_order(declarations: Mapping[str, Declaration]) -> list[Declaration]:
+    """Declarations, each behind those that its text names."""
+    texts = {name: [d.node] if d.node is not None else [] for name, d in declarations.items()}
+    return [declarations[name] for name in behind_what_they_name(texts)]
 
 
 def unknown(name: str, span: Span, known: Iterator[str] | list[str], word: str = "") -> CheckFailed:

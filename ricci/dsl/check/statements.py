@@ -17,11 +17,12 @@ from ricci.dsl.check.equations import Candidate, Formulas, formulas_of, match, r
 from ricci.dsl.check.expressions import compared, scalar_of
 from ricci.dsl.check.iterations import read_iterate
 from ricci.dsl.check.looks import computed, read_output, read_plot, refuse_end, refuse_moving
-from ricci.dsl.check.scope import Scope
+from ricci.dsl.check.scope import Scope, in_order
 from ricci.dsl.check.solve_options import counted, read_solve, result_of
 from ricci.dsl.check.values import Value
 from ricci.dsl.check.wellposed import check_conditions, check_conservative, check_initials
 from ricci.dsl.model import Check, Comparison, Initial, Solve, Unit
+from ricci.dsl.names import behind_what_they_name
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.spelling import nearest
 
@@ -36,11 +37,11 @@ def check_block(declarer: Declarer, statements: Sequence[tree.Statement]) -> Non
         if _is_start(statement):
             assert isinstance(statement, tree.Initial)
             declarer.starts.setdefault(statement.target.name.id, []).append(statement)
-    in_order = declarer.scope.in_order()
-    for declaration in [d for d in in_order if d.word == "domain"] + in_order:
+    declared = declarer.scope.in_order()
+    for declaration in [d for d in declared if d.word == "domain"] + declared:
         with checker.attempt():
             declaration.resolve()
-    for side in declarer.scope.sides.values():
+    for side in in_order(declarer.scope.sides):
         with checker.attempt():
             side.resolve()
     for statement in statements:
@@ -88,12 +89,19 @@ def _one_solve(solve: Solve, checker: Checker) -> None:
     checker.lacking(f"a second `solve` of the same equations (the first is in line {before.span.line})", solve.span)
 
 
+def _declare_units(declarer: Declarer, statements: Sequence[tree.UnitDeclaration]) -> None:
+    """Each behind those that it is made of, whatever their order in the text; a second one of a name last."""
+    first = {s.name.id: s for s in reversed(statements)}
+    order = [first[name] for name in behind_what_they_name({name: [s.unit] for name, s in first.items()})]
+    declarer.checker.units.waiting = set(first)
+    for statement in [*order, *(s for s in statements if s is not first[s.name.id])]:
+        with declarer.checker.attempt():
+            declarer.declare(statement)
+
+
 def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
     """All names first; units before them, because every type may use them."""
-    for statement in statements:
-        if isinstance(statement, tree.UnitDeclaration):
-            with declarer.checker.attempt():
-                declarer.declare(statement)
+    _declare_units(declarer, [s for s in statements if isinstance(s, tree.UnitDeclaration)])
     for statement in statements:
         with declarer.checker.attempt():
             if isinstance(statement, tree.Solve) and statement.name is not None:

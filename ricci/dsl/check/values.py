@@ -149,12 +149,13 @@ class Sided:
 
 @dataclass(frozen=True)
 class Procedure:
-    """`fn name(parameters) = body`, evaluated anew at every call."""
+    """`fn name(parameters) = body`, evaluated anew at every call. `levels`: how deep the body is nested."""
 
     name: str
     parameters: tuple[str, ...]
     body: tree.Expr
     scope: Scope
+    levels: int = 1
 
 
 def rank(data: Data) -> int:

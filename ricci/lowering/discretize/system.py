@@ -161,11 +161,13 @@ def _solve(by_field: Mapping[str, Equation], residuals: Mapping[str, Term], node
     for name, residual in residuals.items():
         rest = residual
         row: dict[str, Term] = {}
-        for other, node in nodes.items():
+        occurring = set(walk([residual]))
+        inside = {other: node for other, node in nodes.items() if node in occurring}
+        for other, node in inside.items():
             if not depends(rest, node):
                 continue
             split = split_linear(rest, node)
-            if split is None or any(depends(split[0], n) for n in nodes.values()):
+            if split is None or any(depends(split[0], n) for n in inside.values()):
                 raise _not_linear(by_field[name], other, by_field[other].time_order)
             row[other], rest = split
         if name not in row and not row:
