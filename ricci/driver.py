@@ -121,6 +121,13 @@ def choose(model: Model, program: Program, values: dict[str, Any], sizes: dict[s
     return pick(model, program, values, sizes)
 
 
+def ill_posed(model: Model, program: Program, values: dict[str, Any], sizes: dict[str, int]) -> list[Any]:
+    """E0502 for linear equations with waves that grow without bound on finer grids; warnings for others that do at the start."""
+    from ricci.lowering.integrate.wellposed import ill_posed as look
+
+    return look(model, program, values, sizes)
+
+
 def controls(program: Program, method: Any, values: dict[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
     """Initial values of the integrator's own carries."""
     from ricci.lowering.integrate import controls as initial

@@ -158,6 +158,7 @@ class Integration:
         with self.watch.stage("derive"):
             program = driver.derive(program)
         with self.watch.stage("choose"):
+            self.outcome.warnings += driver.ill_posed(self.model, program, self.binding.values, self.binding.sizes)
             method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
             self.outcome.choices += choices
         with self.watch.stage("optimize"):
