@@ -46,6 +46,13 @@ def test_constants_of_mathematics_have_values() -> None:
     assert evaluate([b.size_term(N * N + 1)], {}, {"n": 4})[0] == 17
 
 
+def test_powers_of_a_size_in_a_real_product_are_real() -> None:
+    n = b.size_term(N)
+    u = real("u", x=2)
+    (value,) = evaluate([b.mul(b.power(n, 6), u)], {"u": np.array([1.0, 0.5])}, {"n": 4096})
+    assert value.tolist() == [4096.0**6, 0.5 * 4096.0**6]  # 2^72 is beyond 64 bits
+
+
 def test_calls_bind_params_by_place() -> None:
     x, y = real("x"), real("y")
     f = Function("f", (y, x), (("difference", b.sub(x, y)), ("twice", b.scale(2, y))))

@@ -1,6 +1,7 @@
 """How numpy evaluates a contract: pairwise, smallest intermediate first, with any number of labels.
 
-Values of kind int stay integers. A product without sums is a broadcast multiplication.
+A product of integers alone stays an integer; as part of a real one they are real from the start, since their own product (n^6 of a
+number of points) may be larger than an integer can be. A product without sums is a broadcast multiplication.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def contract_arrays(factors: Sequence[tuple[Any, Sequence[Hashable]]], out: Sequ
     import numpy as np
 
     free: set[Hashable] = set(out)
-    operands: list[Labelled] = [_diagonal(np.asarray(value), list(labels)) for value, labels in factors]
+    operands: list[Labelled] = [_diagonal(np.asarray(value).astype(dtype, copy=False), list(labels)) for value, labels in factors]
     counts: dict[Hashable, int] = {}
     sizes: dict[Hashable, int] = {}
     for value, labels in operands:
