@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from ricci.dsl.check.equations import space_orders
 from ricci.dsl.model import Model
 from ricci.dsl.program import Program, State
-from ricci.errors import CannotLower, Diagnostic
+from ricci.errors import CannotLower, CheckFailed, Diagnostic
 from ricci.lowering.integrate.spectrum import Array, named_call, start_values
 from ricci.lowering.integrate.system import System
 from ricci.lowering.windows import grid_axis
@@ -43,6 +44,7 @@ WINDOW = 16  # states are smoothed over this part of an axis
 LENGTH = 16  # grid steps in a wave
 COSINE, SINE = np.cos(2 * np.pi / LENGTH * np.arange(LENGTH)), np.sin(2 * np.pi / LENGTH * np.arange(LENGTH))
 Direction = Mapping[str, int]  # per grid axis: 0, 1 or -1
+Component = tuple[int, tuple[int, ...], complex]  # state, index along its inner axes, unit (1, or i for the imaginary part)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,11 @@ class Growth:
 
 def ill_posed(model: Model, program: Program, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Diagnostic]:
     """E0502 for linear equations whose solution does not depend on their data continuously; a warning where that holds at the start."""
-    growth = unbounded_growth(program, values, sizes)
+    look = _Look.of(program, values, sizes)
+    if look is None:
+        return []
+    _fed(model, look)
+    growth = _unbounded_growth(look)
     if growth is None:
         return []
     where = " and ".join(f"`{a}`" for a in growth.axes)
@@ -79,6 +85,33 @@ def ill_posed(model: Model, program: Program, values: Mapping[str, Any], sizes: 
     return [Diagnostic("W0507", message + ", at the initial data", span, label, notes=notes)]
 
 
+def _fed(model: Model, look: _Look) -> None:
+    """E0301 where a linear transport enters through the side of a coordinate that has no condition: its one condition is on the other."""
+    if not System(look.program).is_linear:
+        return
+    for equation in model.equations:
+        field = model.fields[equation.determines]
+        states = [k for k in look.states if look.program.states[k].field == field.name]
+        orders = space_orders(equation.residual, field.symbol)
+        for axis in [a for a in look.axes if orders.get(a) == 1 and equation.time_order == 1 and len(states) == 1]:
+            conditions = [c for c in model.conditions if c.field == field.name and c.coordinate == axis]
+            if len(conditions) != 1:
+                continue
+            (given,) = conditions
+            free = "lo" if given.side == "hi" else "hi"
+            inward = look.speeds(states[0], axis, free) * (1 if free == "lo" else -1)
+            if np.mean(inward > NOTICED * np.max(np.abs(inward), initial=1e-300)) > 0.9:
+                text = given.span.text if given.span else ""
+                here, there = f"{axis}.{given.side}", f"{axis}.{free}"
+                raise CheckFailed(
+                    "E0301",
+                    f"`{field.name}` enters through {there}, which has no condition; its one condition along `{axis}` is on {here}",
+                    given.span,
+                    label="here it leaves the domain",
+                    help=text.replace(here, there) if text.count(here) == 1 else "",
+                )
+
+
 @dataclass(frozen=True)
 class Rate:
     """Growth rate of a wave on one grid and the largest modulus of a rate there; `state` has most of the growing wave."""
@@ -91,8 +124,10 @@ class Rate:
 def unbounded_growth(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Growth | None:
     """The wave that shows that the program, which has `rhs_tangent`, is ill-posed at its initial data; None if there is none for sure."""
     look = _Look.of(program, values, sizes)
-    if look is None:
-        return None
+    return _unbounded_growth(look) if look else None
+
+
+def _unbounded_growth(look: _Look) -> Growth | None:
     coarse = look.shrunk()
     if not any(_noticed(look.rate(coarse, direction)) for direction in look.directions()):
         return None
@@ -108,9 +143,9 @@ def unbounded_growth(program: Program, values: Mapping[str, Any], sizes: Mapping
         power = _power(before.growth, last.growth, n_before, n)
         steadier = max((single.get(a, 0.0) for a in axes), default=0.0)  # a term of higher order that this grid does not show
         if all(_noticed(r) for _, r in found) and GROWS < power < 9 and power > steadier - 0.5 and _keeps_its_part(found):
-            field = program.states[last.state].field
+            field = look.program.states[last.state].field
             rates = tuple((points, r.growth) for points, r in found[:2])
-            return Growth(field, axes, round(power), rates, System(program).is_linear)
+            return Growth(field, axes, round(power), rates, System(look.program).is_linear)
     return None
 
 
@@ -183,7 +218,9 @@ class _Look:
         """The rate of the wave on a grid: that of the symbol where 9 of 10 points have a smaller one."""
         sizes = {**self.sizes, **grid}
         values = self._data(sizes)
-        symbols = np.array(list(self._columns(values, sizes, direction))).T  # points, rows, columns
+        points = self._points(sizes)
+        columns = [self._column(c, values, sizes, direction, points) for c in self._components(sizes)]
+        symbols = np.array(columns).T  # points, rows, columns
         symbols = symbols[np.isfinite(symbols).all(axis=(1, 2))]
         if not len(symbols):
             return Rate(0.0, 0.0, 0)
@@ -212,8 +249,7 @@ class _Look:
                     values[state.name] = _smoothed(np.asarray(values[state.name]), k)
         return values
 
-    def _components(self, sizes: Mapping[str, int]) -> Iterator[tuple[int, tuple[int, ...], complex]]:
-        """Index of the state, index along its inner axes, unit (1, or i for the imaginary part)."""
+    def _components(self, sizes: Mapping[str, int]) -> Iterator[Component]:
         for k in self.states:
             state = self.program.states[k]
             for inner in np.ndindex(*self.inner(state, sizes)):
@@ -221,20 +257,36 @@ class _Look:
                 if state.symbol.kind > 2:
                     yield k, inner, 1j
 
-    def _columns(self, values: Mapping[str, Any], sizes: Mapping[str, int], direction: Direction) -> Iterator[Array]:
-        """Columns of the symbol, one per component: rows by sample points."""
-        points = self._points(sizes)
+    def _column(
+        self,
+        component: Component,
+        values: Mapping[str, Any],
+        sizes: Mapping[str, int],
+        direction: Direction,
+        points: Sequence[Array],
+    ) -> Array:
+        """The column of the symbol of one component: rows by sample points."""
         phase = np.zeros(points[0].shape, dtype=int)
         for axis, step in direction.items():
             phase = phase + step * points[self.axes.index(axis)]
-        back = COSINE[phase % LENGTH] - 1j * SINE[phase % LENGTH]
-        for k, inner, unit in self._components(sizes):
-            answers: list[Array] = []
-            for table in (COSINE, SINE):
-                wave = self._wave(k, inner, unit, direction, table, values)
-                parts = named_call(self.program.functions["rhs_tangent"], {**values, **wave}, sizes)
-                answers.append(np.array([self._taken(parts, *c, points, sizes) for c in self._components(sizes)]))
-            yield (answers[0] + 1j * answers[1]) * back
+        answers: list[Array] = []
+        for table in (COSINE, SINE):
+            wave = self._wave(*component, direction, table, values)
+            parts = named_call(self.program.functions["rhs_tangent"], {**values, **wave}, sizes)
+            answers.append(np.array([self._taken(parts, *c, points, sizes) for c in self._components(sizes)]))
+        return np.asarray((answers[0] + 1j * answers[1]) * (COSINE[phase % LENGTH] - 1j * SINE[phase % LENGTH]))
+
+    def speeds(self, state: int, axis: str, side: str) -> Array:
+        """Speeds, in nodes per time, at which waves of a state travel along an axis near one of its sides."""
+        sizes = {**self.sizes, **{a: max(ACROSS, self.program.dims[a].lower) for a in self.axes}}
+        sizes[axis] = max(256, self.program.dims[axis].lower)
+        points = self._points(sizes)
+        points[self.axes.index(axis)] = np.full_like(points[0], EDGE if side == "lo" else sizes[axis] - 1 - EDGE)
+        components = list(self._components(sizes))
+        direction = {a: int(a == axis) for a in self.axes}
+        values = self._data(sizes)
+        own = [k for k, c in enumerate(components) if c[0] == state]
+        return np.concatenate([-self._column(components[k], values, sizes, direction, points)[k].imag for k in own])
 
     def _wave(
         self, k: int, inner: tuple[int, ...], unit: complex, direction: Direction, table: Array, values: Mapping[str, Any]

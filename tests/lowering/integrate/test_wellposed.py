@@ -138,3 +138,30 @@ def test_coefficients_from_files_are_carried_to_other_grids():
     for sign, found in ((1, False), (-1, True)):
         values = {"k": np.full(32, 0.5 * sign)}
         assert (unbounded_growth(program, values, {"x": 32}) is not None) is found
+
+
+LINE = "domain D: x in 0..1\nfield u(D)\n{}\nequation {}\nboundary u on x.{}: u = 0\ninitial u = exp(-100*(x-0.3)^2)\n{}"
+SOLVE = "solve { grid: x=101; until: t=1 }\n"
+
+
+@pytest.mark.parametrize(
+    ("equation", "params", "side"),
+    [("dt(u) + dx(u) = 0", "", "hi"), ("dt(u) = dx(u)", "", "lo"), ("dt(u) + dx(c*u) = 0", "param c(D) = x + 0.1", "hi")],
+)
+def test_what_enters_needs_its_condition_there(equation, params, side):
+    other = {"lo": "hi", "hi": "lo"}[side]
+    model, program, binding = growth_of(LINE.format(params, equation, side, SOLVE))
+    with pytest.raises(RicciError) as error:
+        ill_posed(model, program, binding.values, binding.sizes)
+    diagnostic = error.value.diagnostics[0]
+    assert diagnostic.code == "E0301"
+    assert diagnostic.help == f"boundary u on x.{other}: u = 0"
+    assert diagnostic.span.text == f"boundary u on x.{side}: u = 0"
+    model, program, binding = growth_of(LINE.format(params, equation, other, SOLVE))
+    assert ill_posed(model, program, binding.values, binding.sizes) == []
+
+
+@pytest.mark.parametrize("side", ["lo", "hi"])
+def test_flow_out_of_both_ends_takes_any_side(side):
+    model, program, binding = growth_of(LINE.format("", "dt(u) + dx((x - 0.5)*u) = 0", side, SOLVE))
+    assert ill_posed(model, program, binding.values, binding.sizes) == []
