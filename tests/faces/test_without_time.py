@@ -172,9 +172,9 @@ def test_results_of_a_layer(tmp_path, backend):
 
 def test_what_has_no_value_is_said_before_anything_is_written(tmp_path):
     problem = refused(tmp_path, LAYER + 'output Net to "z.npz"\n')
-    assert (problem.code, problem.help) == ("E0802", "ricci run --input Net.x=... ...")
+    assert (problem.code, problem.help) == ("E0707", "ricci run --input Net.x=... ...")
     problem = refused(tmp_path, "dim i\ntensor A[i]\nlet R[i] = 2*A[i]\nplot R\n")
-    assert problem.code == "E0802"
+    assert problem.code == "E0707"
     assert problem.span.line == 4
     problem = refused(tmp_path, 'domain D: x in 0..1\nlet g = sin(x)\noutput g to "g.npz"\n')
     assert (problem.code, problem.help) == ("E0601", "solve { grid: x=101 }")
