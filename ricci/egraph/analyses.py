@@ -33,6 +33,11 @@ class Range:
     nonzero: bool = False
 
     @property
+    def empty(self) -> bool:
+        """No number is in it."""
+        return self.lo > self.hi or (self.lo == self.hi == 0 and self.nonzero)
+
+    @property
     def positive(self) -> bool:
         return self.lo > 0 or (self.lo == 0 and self.nonzero)
 
@@ -81,6 +86,7 @@ FACTS = {
     "positive": Range(0.0, inf, nonzero=True),
     "negative": Range(-inf, 0.0, nonzero=True),
     "nonnegative": Range(0.0, inf),
+    "nonpositive": Range(-inf, 0.0),
     "nonzero": Range(-inf, inf, nonzero=True),
     "unit": Range(-1.0, 1.0),
 }
@@ -103,12 +109,19 @@ def int_or(x: float) -> float:
     return x if not isfinite(x) or (abs(x) < 1 << 40 and x == int(x)) else float("nan")
 
 
+Given = Mapping[Term | int, Range]  # of symbols, and of references of other values
+
+
 class Ranges:
     """Ranges of the classes of a space, by repeated evaluation of all nodes."""
 
-    def __init__(self, space: Space, given: Mapping[Term, Range]) -> None:
+    def __init__(self, space: Space, given: Given) -> None:
         self.space, self.given = space, given
         self.table: dict[int, Range] = {}
+        for key, known in given.items():
+            if isinstance(key, int):
+                ref = space.find(key)
+                self.table[ref >> 1] = self.table.get(ref >> 1, UNKNOWN).meet(known.negative() if ref & 1 else known)
         order = space.classes()
         for _ in range(PASSES):
             before = dict(self.table)
@@ -267,6 +280,8 @@ def facts_of(term_kind: Kind, r: Range) -> list[str]:
         found.append("positive")
     if r.nonnegative:
         found.append("nonnegative")
+    if r.negative().nonnegative:
+        found.append("nonpositive")
     if r.excludes_zero:
         found.append("nonzero")
     return found

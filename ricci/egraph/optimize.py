@@ -12,7 +12,7 @@ from ricci.dsl.program import Program
 from ricci.dsl.push import push_reindexes
 from ricci.dsl.show import show_function
 from ricci.dsl.term import Function, Term, rewrite, subfunctions, symbols, walk, with_subfunctions
-from ricci.egraph.analyses import Range, Ranges
+from ricci.egraph.analyses import Given, Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
 from ricci.egraph.extract import Effort, Extraction, extract
@@ -20,7 +20,7 @@ from ricci.egraph.planners import propose
 from ricci.egraph.pricing import UNITS, NodePrice
 from ricci.egraph.ruleset import Rule, all_rules, relevant
 from ricci.egraph.space import Node, Space
-from ricci.egraph.terms import Loader, Reader, new_space
+from ricci.egraph.terms import Loader, Reader, new_space, stated
 from ricci.egraph.verify import mismatch
 from ricci.errors import Diagnostic, RicciError
 from ricci.machine import DEFAULT, Machine
@@ -93,11 +93,11 @@ def given_up(function: Function, price: Price, sizes: Mapping[str, int], error: 
     """The report of a function that stays as it is because the optimizer failed."""
     names = tuple(name for name, _ in function.results)
     remark = defects.write(error, {"sizes": str(dict(sizes)), "function": show_function(function)})
-    failed = Diagnostic("W0902", f"`{function.name}` is not optimized: the optimizer failed", notes=(_said(error), remark))
+    failed = Diagnostic("W0902", f"`{function.name}` is not optimized: the optimizer failed", notes=(said(error), remark))
     return FunctionReport(function.name, names, tuple(function.roots), tuple(function.roots), price, sizes, diagnostics=[failed])
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """Kind and first line of an error."""
     text = error.diagnostics[0].message if isinstance(error, RicciError) else str(error)
     return f"{type(error).__name__}: {text.partition(chr(10))[0]}"
@@ -169,13 +169,18 @@ class Optimization:
 
     def check(self, found: Sequence[Term]) -> bool:
         """Whether terms differ in value from the source; then a diagnostic says where."""
-        wrong = mismatch(self.before, found, self.known)
+        wrong = mismatch(self.before, found, self.known, self.given)
         if wrong is not None:
             facts = {name: show_function(_function(name, terms)) for name, terms in (("source", self.before), ("optimized", found))}
             remark = defects.write(None, {"difference": wrong, "sizes": str(self.known), **facts})
             message = "an optimized function does not give the values of its source; the source is used"
             self.diagnostics.append(Diagnostic("W0901", message, notes=(wrong, remark)))
         return wrong is not None
+
+    @property
+    def stated(self) -> Given:
+        """What is given, in terms of the space."""
+        return stated(self.loader, self.given)
 
     def _cost(self, terms: Sequence[Term]) -> float:
         return cost.cost(terms, self.price.kind, self.price.machine, self.known)
@@ -192,7 +197,7 @@ class Optimization:
         rules = relevant(self.rules, functions_in(self.before))
         if not rules or len(walk(self.before)) > self.level.budget.terms:
             return
-        self.engine = saturate(self.loader, self.before, rules, Ranges(self.space, self.given), self.level.budget)
+        self.engine = saturate(self.loader, self.before, rules, Ranges(self.space, self.stated), self.level.budget)
         phases = {rule.name: rule.phase for rule in rules}
         if self.engine is not None:
             self.steps += [Step(phases[name], name, count) for name, count in self.engine.fired.items()]
@@ -213,14 +218,14 @@ class Optimization:
 
     def plan(self) -> None:
         level = self.level
-        done = propose(self.loader, self.price, self.sizes, self.given, self.seeds, level.rounds, level.proposals, level.nodes)
+        done = propose(self.loader, self.price, self.sizes, self.stated, self.seeds, level.rounds, level.proposals, level.nodes)
         self.steps += [Step(phase, name, count) for phase, name, count in done]
 
     def choose(self, refs: Sequence[int]) -> list[Term]:
         """Extract the cheapest choice and read it back."""
         self.roots = [self.space.find(r) for r in refs]
         unit = max(self._cost(self.before), 1e-12) / UNITS if self.price.kind == "time" else 1.0
-        price = self.price_of_nodes(self.space, self.price, self.sizes, unit, self.given)
+        price = self.price_of_nodes(self.space, self.price, self.sizes, unit, self.stated)
         self.extraction = extract(self.space, self.roots, price, self.seeds, self.level.effort)
         return self.reader().read(self.roots, self.before)
 

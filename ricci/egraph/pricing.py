@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
 
 from ricci.cost import Axes as Extents
@@ -10,8 +10,7 @@ from ricci.cost import Price, Sizes
 from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
-from ricci.dsl.term import Term
-from ricci.egraph.analyses import LARGEST_EXPONENT, Range, Ranges
+from ricci.egraph.analyses import LARGEST_EXPONENT, Given, Range, Ranges
 from ricci.egraph.space import Axes, Node, Space
 
 UNITS = 10**12  # integer units that the source's cost is worth
@@ -38,7 +37,7 @@ RISKS: dict[str, Callable[[Range], bool]] = {
 class NodePrice:
     """cost(class, node) for the extractor. `unit` is the cost of one integer unit; classes' extents are looked up once."""
 
-    def __init__(self, space: Space, price: Price, sizes: Sizes, unit: float, given: Mapping[Term, Range]) -> None:
+    def __init__(self, space: Space, price: Price, sizes: Sizes, unit: float, given: Given) -> None:
         self.space, self.price, self.sizes, self.unit, self.given = space, price, sizes, unit, given
         self._extents: dict[Axes, Extents] = {}
         self._ranges: Ranges | None = None

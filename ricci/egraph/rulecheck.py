@@ -29,7 +29,7 @@ from ricci.egraph.extract import Effort, extract
 from ricci.egraph.pricing import NodePrice
 from ricci.egraph.ruleset import VARYING, Expression, Rule
 from ricci.egraph.space import Node, Space
-from ricci.egraph.terms import Loader, Reader, new_space
+from ricci.egraph.terms import Loader, Reader, new_space, stated
 from ricci.errors import UnsoundRule
 
 AXES = {"i": Size.of(3), "k": Size.of(Dim("n"))}
@@ -140,7 +140,7 @@ def _run(rule: Rule, one: Instance) -> tuple[Loader, bool]:
     loader.space.trace = []
     loader.load([one.left])
     loader.space.trace = None
-    found = saturate(loader, [one.left], [rule], Ranges(loader.space, one.given), Budget(iterations=2))
+    found = saturate(loader, [one.left], [rule], Ranges(loader.space, stated(loader, one.given)), Budget(iterations=2))
     return loader, found is not None and rule.name in found.fired
 
 
@@ -178,7 +178,9 @@ def _values(terms: list[Term], given: Mapping[Term, Range], seed: int) -> dict[s
         shape = tuple(size.evaluate(DIMS) for size in s.axes.values())
         known = given.get(s, Range())
         value = generator.uniform(0.2, 1.5, shape)
-        if not known.nonnegative:
+        if known.negative().nonnegative:
+            value = -value
+        elif not known.nonnegative:
             value = value * np.where(generator.random(shape) < 0.5, -1.0, 1.0)
         values[name_of(s)] = value
     return values

@@ -9,11 +9,12 @@ commutativity, associativity or collecting alone are therefore always in one cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from ricci.dsl.types import Size
+from ricci.egraph.polynomial import Key, Polynomial, multiply, primitive
 from ricci.egraph.rational import Rational, content, over, tidy
 
 ONE_KEY = ("const", 1)
@@ -24,7 +25,6 @@ Axes = frozenset[tuple[str, Size]]
 SCALAR: Axes = frozenset()
 Form = dict[int, Rational]  # class -> coefficient
 Powers = dict[int, int]  # class -> exponent > 0
-Polynomial = dict[tuple[tuple[int, int], ...], Rational]
 Fold = Callable[[str, Sequence[Rational]], Rational | None]  # value of a function at numbers, where it is a number
 
 
@@ -69,7 +69,7 @@ class Space:
         self.powers: dict[int, Powers] = {}
         self.scales: dict[int, tuple[Rational, int]] = {}
         self.polynomials: dict[int, Polynomial] = {}
-        self.by_polynomial: dict[tuple[tuple[tuple[tuple[int, int], ...], Rational], ...], int] = {}
+        self.by_polynomial: dict[Key, int] = {}
         self.odd, self.even, self.fold = frozenset(odd), frozenset(even), fold
         self.constants: dict[int, Rational] = {}  # classes that are a number, repeated over their axes
         self.zeros: set[int] = set()  # those that are zero, which has no sign
@@ -465,26 +465,39 @@ class Space:
         """Class of a product of classes that are not multiples; its flattened powers are the class's key."""
         if not merged:
             return self.one
-        flat, sign = self._flat_powers(merged)
-        if not self.zeros.isdisjoint(flat):
-            return self.zero
+        flat, q = self._flat_powers(merged)
         if sum(flat.values()) > FORM_LIMIT:
-            flat, sign = merged, 0
-        out = self._flat_product(flat) ^ sign
+            flat, q = merged, 1
+        out = self.expand(self.scale_quietly(q, self._flat_product(flat)), self._axes_of(merged))
         if merged != flat:
             self._put_product([self._power(c, k) for c, k in sorted(merged.items())], out)
         return self.find(out)
 
-    def _flat_powers(self, merged: Powers) -> tuple[Powers, int]:
-        """Powers with products among the bases replaced by theirs, and the sign that comes out."""
+    def _axes_of(self, classes: Iterable[int]) -> Axes:
+        return SCALAR.union(*(self.axes[self.find(2 * c) >> 1] for c in classes))
+
+    def _flat_powers(self, merged: Powers) -> tuple[Powers, Rational]:
+        """Powers with products among the bases replaced by theirs, and the number that comes out."""
         flat: Powers = {}
-        sign = 0
+        number: Rational = 1
         for c, k in merged.items():
             for d, e in self.powers.get(c, {c: 1}).items():
-                ref = self.find(2 * d)
-                sign ^= ref & e * k & 1
-                flat[ref >> 1] = flat.get(ref >> 1, 0) + e * k
-        return dict(sorted(flat.items())), sign
+                q, base = self.split(2 * d)
+                known = self.constants.get(base >> 1)
+                if known is None:
+                    flat[base >> 1] = flat.get(base >> 1, 0) + e * k
+                if q != 1 or known is not None:
+                    number *= (q if known is None else q * known) ** (e * k)
+        for a, b in self._inverses():
+            k = min(flat.get(a, 0), flat.get(b, 0))
+            for c in (a, b) if k else ():
+                flat[c] -= k
+        return {c: k for c, k in sorted(flat.items()) if k}, tidy(number)
+
+    def _inverses(self) -> list[tuple[int, int]]:
+        """Pairs of classes whose product is known to be one."""
+        nodes = [n for c, q in self.constants.items() if q == 1 for n in self.nodes[c] if n.op == "product" and len(n.children) == 2]
+        return [(self.find(n.children[0]) >> 1, self.find(n.children[1]) >> 1) for n in nodes]
 
     def _put_product(self, children: Sequence[int], ref: int | None) -> int:
         """The node of these factors in the class of `ref` (a new class for None)."""
@@ -495,6 +508,8 @@ class Space:
         return self.put(node, None if ref is None else ref ^ sign) ^ sign
 
     def _flat_product(self, flat: Powers) -> int:
+        if not flat:
+            return self.one
         out = self._put_product([self._power_of_atom(c, k) for c, k in flat.items()], None)
         if len(flat) > 1 and not out & 1:
             self.powers.setdefault(out >> 1, flat)
@@ -513,8 +528,8 @@ class Space:
         flat = self.powers.get(c)
         if k == 1 or flat is None:
             return self._power_of_atom(c, k)
-        flat, sign = self._flat_powers({c: k})
-        return self.put(Node("power", k, (2 * c,)), self._flat_product(flat) ^ sign)
+        flat, q = self._flat_powers({c: k})
+        return self.put(Node("power", k, (2 * c,)), self.expand(self.scale_quietly(q, self._flat_product(flat)), self._axes_of([c])))
 
     def apply(self, op: str, children: Sequence[int], payload: Hashable = None, axes: Axes | None = None) -> int:
         """Any other operator. Signs pass through odd functions and vanish in even ones."""
@@ -549,16 +564,22 @@ class Space:
             return self.expand(self.number(over(1, number)), self.axes[base >> 1])
         trace, self.trace = self.trace, None
         powers = self.powers.get(base >> 1)
-        inner = self._argument(base, "recip")
-        if inner is not None:
-            out = inner
-        elif powers is not None:
-            out = self.product([(self._reciprocal(2 * c), k) for c, k in powers.items()])
-        else:
-            out = self.put(Node("recip", None, (base,)))
+        if powers is None or self._argument(base, "recip") is not None:
+            out = self._inverse(base)
+        else:  # factors may be products by now, of this very class, too: they are taken as they are
+            out = self.product([(self._inverse(2 * c), k) for c, k in powers.items()])
         out = self.scale(over(1, q), out)
         self.trace = trace
         return self.note(node, out ^ (self.find(ref) & 1)) ^ (self.find(ref) & 1)
+
+    def _inverse(self, ref: int) -> int:
+        """1 / value of a value that is not taken apart."""
+        q, base = self.split(ref)
+        number = self.constants.get(base >> 1)
+        if number:
+            return self.expand(self.number(over(1, q * number)), self.axes[base >> 1])
+        inner = self._argument(base, "recip")
+        return self.scale(over(1, q), self.put(Node("recip", None, (base,))) if inner is None else inner)
 
     def _argument(self, ref: int, op: str) -> int | None:
         for node in self.nodes[ref >> 1]:
@@ -604,11 +625,7 @@ class Space:
             if q == 1:
                 self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
                 return out
-        items = sorted(polynomial.items())
-        common = content(p for _, p in items)
-        if items[0][1] < 0:
-            common = -common
-        key = tuple((m, over(p, common)) for m, p in items)
+        key, common = primitive(polynomial)
         found = self.by_polynomial.get(key)
         self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
         if found is None:
@@ -623,16 +640,3 @@ class Space:
 
 class ContradictionError(Exception):
     """Two values that cannot be equal were stated to be."""
-
-
-def multiply(a: Mapping[tuple[tuple[int, int], ...], Rational], b: Mapping[tuple[tuple[int, int], ...], Rational]) -> Polynomial:
-    """Product of two polynomials."""
-    out: Polynomial = {}
-    for m, p in a.items():
-        for n, q in b.items():
-            powers = dict(m)
-            for c, k in n:
-                powers[c] = powers.get(c, 0) + k
-            key = tuple(sorted(powers.items()))
-            out[key] = out.get(key, 0) + p * q
-    return {m: p for m, p in out.items() if p}

@@ -2,71 +2,33 @@
 
 SymPy stays at the border: expressions enter the space node by node as they are written, its factored, nested and
 common-subexpression forms enter as starting points, and what is chosen leaves as unevaluated expressions whose structure is the
-computation. SymPy symbols that are not declared real are complex numbers here too.
+computation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import comb, prod
 from typing import Any
 
 from ricci import cost as costs
+from ricci import defects
 from ricci.cost import Price
-from ricci.dsl import build
 from ricci.dsl.ops.functions import SCALARS
-from ricci.dsl.term import Term, TermError
-from ricci.dsl.types import Kind, Type
-from ricci.egraph.analyses import FACTS, Range
+from ricci.dsl.term import Term
+from ricci.egraph.border import SPELLED, Border, Form, parts_of, postorder, range_of
 from ricci.egraph.explain import FunctionReport
-from ricci.egraph.optimize import LEVELS, Level, Optimization
-from ricci.egraph.pricing import NodePrice
-from ricci.egraph.rational import Rational, tidy
-from ricci.egraph.space import Node, Space
-from ricci.errors import RicciError
+from ricci.egraph.optimize import LEVELS, Level, Optimization, said
+from ricci.egraph.pricing import NOTHING, NodePrice
+from ricci.egraph.space import Node
+from ricci.errors import Diagnostic, RicciError, UnsoundRule
 
-# SymPy's name -> ours; both ways
-FUNCTIONS = {
-    **{
-        n: n
-        for n in [
-            "exp",
-            "log",
-            "sin",
-            "cos",
-            "tan",
-            "asin",
-            "acos",
-            "atan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "asinh",
-            "acosh",
-            "atanh",
-            "erf",
-            "erfc",
-            "gamma",
-            "atan2",
-            "sign",
-            "floor",
-            "re",
-            "im",
-            "arg",
-        ]
-    },
-    "Abs": "abs",
-    "ceiling": "ceil",
-    "loggamma": "lgamma",
-    "conjugate": "conj",
-    "Max": "max2",
-    "Min": "min2",
-}
-BACK = {ours: theirs for theirs, ours in FUNCTIONS.items()}
-SPELLED = frozenset(BACK) | {"recip", "sqrt", "pow"}
-FACTORED_UP_TO = (80, 12)  # summands and symbols of an expression that SymPy is asked to factor
+FACTORED_UP_TO = 12  # symbols of an expression that SymPy is asked to factor
+EXPANDED_UP_TO = 80  # monomials of it, multiplied out
 NESTED_UP_TO = 200  # summands of all expressions together that SymPy is asked to nest
+COUNTED_UP_TO = 10_000  # monomials
+EVEN_SCORE = 1024  # what a unit of cost weighs against an operator more or less
 
 
 def simplify(expressions: Any, cost: str = "ops", given: Mapping[Any, Any] | None = None, level: int = 2) -> Any:
@@ -74,11 +36,15 @@ def simplify(expressions: Any, cost: str = "ops", given: Mapping[Any, Any] | Non
 
     expressions  SymPy expressions or terms, computed together: what they share is paid once
     cost         "ops" scalar operations, "time" predicted seconds, "size" number of operators
-    given        what is known of symbols or subexpressions: {x: "positive" | "negative" | "nonnegative" | "nonzero" | "real" | (lo, hi)}
-    The result never costs more than the input; nothing is assumed that is not given. SymPy expressions follow SymPy's own algebra of
-    rational functions, which cancels common factors without asking whether they can be zero; terms keep them until they are known not to be.
+    given        what is known of symbols or subexpressions: {x: "positive" | "nonnegative" | "nonzero" | "real" | .. | (lo, hi)}
+    Expressions come back as they are where nothing cheaper is found; nothing is assumed that is not given. SymPy expressions follow
+    SymPy's own algebra of rational functions, which cancels common factors without asking whether they can be zero; terms keep them
+    until they are known not to be. What does not commute is left as it is. Texts are refused: nothing is evaluated.
     """
-    return simplify_and_explain(expressions, cost, given, level)[0]
+    found, report = simplify_and_explain(expressions, cost, given, level)
+    for diagnostic in report.diagnostics:
+        warnings.warn(diagnostic.render(), stacklevel=2)
+    return found
 
 
 def simplify_and_explain(
@@ -90,13 +56,61 @@ def simplify_and_explain(
     if level not in (1, *LEVELS):
         raise RicciError("E0904", f"a level is 1, 2 or 3, not {level}")
     items, rebuild = _opened(expressions)
+    names = [str(i) for i in range(len(items))]
     known = dict(given or {})
-    if all(isinstance(e, Term) for e in items):
-        run = Optimization(items, LEVELS[max(level, 2)], Price(cost), {}, {t: _range(t, f) for t, f in known.items()})
-        found = run.result()
-        return rebuild(found), run.report("expressions", [str(i) for i in range(len(items))])
-    border = _Border(known)
-    return border.simplified(items, rebuild, cost, LEVELS[max(level, 2)])
+    work = _simplified_terms
+    if not items or not all(isinstance(e, Term) for e in items):
+        items, keys, work = _sympy_expressions(items), _sympy_expressions(known), _simplified_sympy
+        known = dict(zip(keys, known.values(), strict=True))
+        _refuse_namesakes(items, keys)
+    try:
+        found, run = work(items, Price(cost), LEVELS[max(level, 2)], known)
+    except Exception as error:
+        if isinstance(error, RicciError) and not isinstance(error, UnsoundRule):
+            raise
+        remark = defects.write(error, {"expressions": "\n".join(map(str, items)), "given": str(known)})
+        failed = Diagnostic("W0902", "the expressions are not simplified: the optimizer failed", notes=(said(error), remark))
+        return expressions, FunctionReport("expressions", (), (), (), Price(cost), {}, diagnostics=[failed])
+    return rebuild(found), run.report("expressions", names)
+
+
+def _simplified_terms(items: list[Term], price: Price, level: Level, given: Mapping[Any, Any]) -> tuple[list[Term], Optimization]:
+    for key in given:
+        if not isinstance(key, Term):
+            raise RicciError("E0904", f"`given` speaks of {key!r}, which is no term, as the expressions are")
+    run = Optimization(items, level, price, {}, {t: range_of(t, f) for t, f in given.items()})
+    return run.result(), run
+
+
+def _simplified_sympy(items: list[Any], price: Price, level: Level, given: Mapping[Any, Any]) -> tuple[list[Any], Optimization]:
+    border = Border.of(items, given)
+    run = _SymbolicOptimization([border.term(e) for e in items], level, price, {})
+    return run.simplified(border, items), run
+
+
+def _sympy_expressions(values: Iterable[Any]) -> list[Any]:
+    """SymPy expressions of numbers and expressions; TypeError for anything else: SymPy would run texts."""
+    import sympy
+
+    found = []
+    for e in values:
+        try:
+            found.append(sympy.sympify(e, strict=True))
+        except (sympy.SympifyError, AttributeError, TypeError, ValueError):
+            found.append(None)
+        if not isinstance(found[-1], sympy.Expr):
+            raise TypeError(f"simplify takes SymPy expressions or terms of ricci, not {type(e).__name__}")
+    return found
+
+
+def _refuse_namesakes(items: Sequence[Any], given: Sequence[Any]) -> None:
+    """E0904 for what is said of a symbol that only has the name of one in the expressions."""
+    present = {s for e in items for s in e.free_symbols}
+    by_name = {s.name: s for s in present if s.is_Symbol}
+    for key in given:
+        for s in key.free_symbols - present:
+            if s.is_Symbol and s.name in by_name:
+                raise RicciError("E0904", f"`given` speaks of another symbol `{s}` than the expressions: their assumptions differ")
 
 
 def _opened(expressions: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -104,251 +118,22 @@ def _opened(expressions: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     if isinstance(expressions, list | tuple):
         kind = type(expressions)
         return list(expressions), lambda new: kind(new)
-    if hasattr(expressions, "shape") and hasattr(expressions, "_new"):
+    if hasattr(expressions, "shape") and hasattr(expressions, "_new") and not hasattr(expressions, "is_MatrixExpr"):
         rows, columns = expressions.shape
         return list(expressions), lambda new: expressions._new(rows, columns, new)
     return [expressions], lambda new: new[0]
 
 
-def _range(what: Any, fact: Any) -> Range:
-    if isinstance(fact, tuple) and len(fact) == 2:
-        lo, hi = (float(v) for v in fact)
-        return Range(lo, hi, nonzero=lo > 0 or hi < 0)
-    if fact == "real":
-        return Range()
-    if fact not in FACTS:
-        raise RicciError("E0904", f"`{what}` is given as {fact!r}; known are real, {', '.join(FACTS)} and (lo, hi)")
-    return FACTS[fact]
-
-
-@dataclass
-class _Border:
-    """Translation between SymPy and a space. `given` as the user wrote it."""
-
-    given: dict[Any, Any]
-    symbols: dict[Any, Term] = field(default_factory=dict)
-    names: dict[Term, Any] = field(default_factory=dict)
-    floats: bool = False
-
-    def simplified(self, items: list[Any], rebuild: Callable[[list[Any]], Any], cost: str, level: Level) -> tuple[Any, FunctionReport]:
-        import sympy
-
-        items = [sympy.sympify(e) for e in items]
-        terms = [self.term(e) for e in items]
-        ranges = {self.term(sympy.sympify(e)): _range(e, f) for e, f in self.given.items() if f != "real"}
-        run = _SymbolicOptimization(terms, level, Price(cost), {}, ranges)
-        found = run.simplified(self, items)
-        if found is None:
-            return rebuild(items), run.report("expressions", [str(i) for i in range(len(items))])
-        return rebuild(found), run.report("expressions", [str(i) for i in range(len(items))])
-
-    # SymPy to terms: what the rules see
-
-    def term(self, root: Any) -> Term:
-        """The expression as a term; what has no operator of ours is a symbol."""
-        done: dict[Any, Term] = {}
-        for e in _postorder(root):
-            done[e] = self._term(e, [done[a] for a in e.args] if not self._is_leaf(e) else [])
-        return done[root]
-
-    def _is_leaf(self, e: Any) -> bool:
-        return e.is_Atom or not (e.is_Add or e.is_Mul or e.is_Pow or type(e).__name__ in FUNCTIONS)
-
-    def _term(self, e: Any, args: list[Term]) -> Term:
-        if self._is_leaf(e):
-            return self.leaf(e)
-        try:
-            if e.is_Add:
-                return build.add(*args)
-            if e.is_Mul:
-                return build.mul(*args)
-            if e.is_Pow:
-                exponent = Fraction(int(e.exp.p), int(e.exp.q)) if e.exp.is_Rational else args[1]
-                return build.power(args[0], exponent)
-            name = FUNCTIONS[type(e).__name__]
-            if name in ("max2", "min2"):
-                out = args[0]
-                for a in args[1:]:
-                    out = build.apply(name, out, a)
-                return out
-            return build.apply(name, *args)
-        except TermError:
-            return self.opaque(e)
-
-    def leaf(self, e: Any) -> Term:
-        """Numbers exactly; symbols real where SymPy or `given` says so, else complex."""
-        if e.is_Float:
-            self.floats = True
-            return build.const(Fraction(*map(int, e.as_integer_ratio())), Kind.REAL)
-        if e.is_Rational:
-            return build.const(Fraction(int(e.p), int(e.q))) if e.q != 1 else build.const(int(e.p))
-        if (e.is_number and e.is_finite is False) or str(e) in ("nan", "zoo"):
-            raise RicciError("E0904", f"`{e}` is not a finite number")
-        name = str(e)
-        if name == "pi":
-            return self._named(e, build.pi())
-        if name == "I":
-            return self._named(e, build.im())
-        return self.opaque(e)
-
-    def _named(self, e: Any, term: Term) -> Term:
-        self.symbols[e] = term
-        self.names[term] = e
-        return term
-
-    def opaque(self, e: Any) -> Term:
-        if e not in self.symbols:
-            known = self.given.get(e)
-            real = e.is_extended_real or known is not None
-            self._named(e, build.symbol(f"s{len(self.symbols)}", Type(Kind.REAL if real else Kind.COMPLEX)))
-        return self.symbols[e]
-
-    def ranges(self) -> dict[Term, Range]:
-        """What SymPy's assumptions say of the symbols."""
-        out = {}
-        for e, term in self.symbols.items():
-            facts = [f for f in ("positive", "negative", "nonnegative", "nonzero") if getattr(e, f"is_extended_{f}", None)]
-            if facts and term.op == "symbol":
-                out[term] = FACTS[facts[0]]
-        return out
-
-    # SymPy to the space: what was written, node by node
-
-    def load(self, space: Space, roots: Sequence[Any], definitions: Sequence[tuple[Any, Any]] = ()) -> list[int]:
-        """References of expressions; definitions (symbol, value) are computed first and used by name."""
-        done: dict[Any, int] = {}
-        for symbol, value in definitions:
-            self._load_into(space, value, done)
-            done[symbol] = done[value]
-        for root in roots:
-            self._load_into(space, root, done)
-        return [space.find(done[root]) for root in roots]
-
-    def _load_into(self, space: Space, root: Any, done: dict[Any, int]) -> None:
-        for e in _postorder(root, done):
-            if e not in done:
-                done[e] = self._entered(space, e, [done[a] for a in e.args] if not self._is_leaf(e) else [], done)
-
-    def _entered(self, space: Space, e: Any, args: list[int], done: Mapping[Any, int]) -> int:
-        if self._is_leaf(e):
-            if e.is_Float or e.is_Rational:
-                return space.number(self._number(e))
-            return space.leaf(self.leaf(e))
-        if e.is_Add:
-            return space.sum([self._summand(a, r, done) for a, r in zip(e.args, args, strict=True)])
-        if e.is_Mul:
-            return space.product([(r, 1) for r in args])
-        if e.is_Pow:
-            return self._power(space, e, args)
-        name = FUNCTIONS[type(e).__name__]
-        if self.term(e) in self.names:
-            return space.leaf(self.term(e))
-        if name in ("max2", "min2"):
-            out = args[0]
-            for r in args[1:]:
-                out = space.apply(name, sorted([out, r]))
-            return out
-        return space.apply(name, args)
-
-    def _number(self, e: Any) -> Rational:
-        return tidy(Fraction(*map(int, e.as_integer_ratio())) if e.is_Float else Fraction(int(e.p), int(e.q)))
-
-    @staticmethod
-    def _summand(e: Any, ref: int, done: Mapping[Any, int]) -> tuple[Rational, int]:
-        return 1, ref
-
-    def _power(self, space: Space, e: Any, args: list[int]) -> int:
-        base, exponent = args
-        if e.exp.is_Integer and abs(int(e.exp)) <= 64:
-            k = int(e.exp)
-            out = space.product([(base, abs(k))]) if abs(k) != 1 else base
-            return space.apply("recip", [out]) if k < 0 else out
-        if not e.exp.is_Rational or e.exp.q != 2 or abs(e.exp.p) > 64:
-            return space.apply("pow", [base, exponent])
-        p = int(e.exp.p)
-        root = space.apply("sqrt", [base])
-        if p == 1:
-            return root
-        value = space.product([(root, 1), *([(base, abs(p) // 2)] if abs(p) > 1 else [])])
-        if p < 0:
-            value = space.apply("recip", [value])
-        node = Node("pow", None, (space.find(base), space.find(exponent)))
-        return space.note(node, value)
-
-    # the space to SymPy
-
-    def leave(self, space: Space, choice: Mapping[int, Node], order: Sequence[int]) -> dict[int, Any]:
-        """An unevaluated expression for every chosen class, in the order of computation."""
-        import sympy
-
-        out: dict[int, Any] = {}
-        for c in order:
-            node = choice[c]
-            flip = space.nodes[c][node]
-            inside = flip if node.op == "sum" else 0
-            args = [self._signed(sympy, out[space.find(r) >> 1], space.find(r) & 1 ^ inside) for r in node.children]
-            out[c] = self._signed(sympy, self._left(sympy, node, args), flip ^ inside)
-        return out
-
-    def _signed(self, sympy: Any, e: Any, negative: int) -> Any:
-        if not negative:
-            return e
-        return -e if e.is_Number else sympy.Mul(-1, e, evaluate=False)
-
-    def _left(self, sympy: Any, node: Node, args: list[Any]) -> Any:
-        op = node.op
-        if op == "leaf":
-            key = node.payload
-            if isinstance(key, Term):
-                return self.names[key]
-            assert isinstance(key, tuple)
-            return self._written(sympy, key[1])
-        if op == "scale":
-            number = self._written(sympy, node.factor)
-            return args[0] * number if args[0].is_Number else sympy.Mul(number, args[0], evaluate=False)
-        if op == "sum":
-            return sympy.Add(*args, evaluate=False)
-        if op == "product":
-            return sympy.Mul(*args, evaluate=False)
-        if op == "power":
-            return sympy.Pow(args[0], node.exponent, evaluate=False)
-        if op == "recip":
-            return sympy.Pow(args[0], -1, evaluate=False)
-        if op == "sqrt":
-            return sympy.Pow(args[0], sympy.Rational(1, 2), evaluate=False)
-        if op == "pow":
-            return sympy.Pow(*args, evaluate=False)
-        if op == "expand":
-            return args[0]
-        return getattr(sympy, BACK[op])(*args, evaluate=False)
-
-    def _written(self, sympy: Any, q: Rational) -> Any:
-        if isinstance(q, int):
-            return sympy.Integer(q)
-        return sympy.Float(float(q)) if self.floats else sympy.Rational(q.numerator, q.denominator)
-
-
-def _postorder(root: Any, known: Container[Any] = ()) -> list[Any]:
-    """Distinct subexpressions, arguments first, without recursion; those in `known` are not opened."""
-    order: list[Any] = []
-    seen = set()
-    stack = [(root, False)]
-    while stack:
-        e, ready = stack.pop()
-        if ready:
-            order.append(e)
-        elif e not in seen and e not in known:
-            seen.add(e)
-            stack.append((e, True))
-            stack.extend((a, False) for a in reversed(e.args))
-    return order
-
-
 class _SpelledPrice(NodePrice):
-    """Only functions that SymPy has."""
+    """Only functions that SymPy has; among equal costs, fewer operators, and those of the source."""
 
     def __call__(self, c: int, node: Node) -> int | None:
-        return None if node.op in SCALARS and node.op not in SPELLED else super().__call__(c, node)
+        if node.op in SCALARS and node.op not in SPELLED:
+            return None
+        found = super().__call__(c, node)
+        if found is None:
+            return None
+        return found * EVEN_SCORE + 2 * (node.op not in NOTHING and node.op != "scale") + (node not in self.space.written)
 
 
 class _SymbolicOptimization(Optimization):
@@ -356,55 +141,97 @@ class _SymbolicOptimization(Optimization):
 
     price_of_nodes = _SpelledPrice
 
-    def simplified(self, border: _Border, items: list[Any]) -> list[Any] | None:
-        """The cheapest expressions; None if a check failed."""
-        self.given = {**border.ranges(), **self.given}
+    def simplified(self, border: Border, items: list[Any]) -> list[Any]:
+        """The cheapest expressions; the given ones where nothing is cheaper or a check fails."""
+        space = self.space
         refs = self.load("terms", self.before)
         del self.seeds["terms"]
-        self._enter(border, refs, "original", items)
-        for name, definitions, values in _known_forms(items):
-            self._enter(border, refs, name, values, definitions)
+        self.given = border.facts()
+        space.trace = []
+        self._entered("original", refs, border.load(space, items))
+        for form in _known_forms(border, items):
+            space.trace = []
+            self._entered(form.name, refs, border.load_form(space, form))
         self.rewrite()
         self.plan()
         found = self.choose(refs)
-        wrong = self.check(found)
-        if wrong:
-            return None
         assert self.extraction is not None
+        order = self.reader().order([r >> 1 for r in self.roots])
+        left = border.leave(space, self.extraction.choice, order, self.roots)
+        if self._score(found, left) >= self._score(self.before, items) or self.check(found):
+            return items
         self.after = found
-        reader = self.reader()
-        order = reader.order([r >> 1 for r in self.roots])
-        left = border.leave(self.space, self.extraction.choice, order)
-        return [border._signed(_sympy(), left[r >> 1], r & 1) for r in self.roots]
+        return left
 
-    def _enter(self, border: _Border, refs: Sequence[int], name: str, items: Sequence[Any], definitions: Sequence[Any] = ()) -> None:
-        space = self.space
-        space.trace = []
-        entered = border.load(space, items, definitions)
-        self.seeds[name], space.trace = space.trace, None
-        for a, b in zip(refs, entered, strict=True):
-            space.union(a, b)
-        space.rebuild()
+    def _score(self, terms: Sequence[Term], written: Sequence[Any]) -> tuple[float, int, int]:
+        """What terms cost, operations as they are written, and the number of distinct subexpressions of that."""
+        operations, distinct = written_operations(written)
+        return (operations if self.price.kind == "ops" else self._cost(terms), operations, distinct)
+
+    def _entered(self, name: str, refs: Sequence[int], entered: Sequence[int] | None) -> None:
+        """Note a form that is in the space as a starting point."""
+        trace, self.space.trace = self.space.trace, None
+        if entered is not None and trace is not None:
+            self.seeds[name] = trace
+            for a, b in zip(refs, entered, strict=True):
+                self.space.union(a, b)
+            self.space.rebuild()
 
 
-def _sympy() -> Any:
+def _known_forms(border: Border, items: list[Any]) -> list[Form]:
+    """Common subexpressions of the expressions as they are, factored, and nested (Horner)."""
     import sympy
 
-    return sympy
-
-
-def _known_forms(items: list[Any]) -> list[tuple[str, list[Any], list[Any]]]:
-    """(name, definitions, values): common subexpressions of the expressions as they are, factored, and nested (Horner)."""
-    import sympy
+    parts = {e: sympy.Dummy() for e in parts_of(border, items)}
+    plain = [e.xreplace(parts) for e in items] if parts else items
+    names = {dummy: e for e, dummy in parts.items()}
 
     def factored(e: Any) -> Any:
-        return sympy.factor(e) if len(e.args) <= FACTORED_UP_TO[0] and len(e.free_symbols) <= FACTORED_UP_TO[1] else e
+        return sympy.factor(e) if len(e.free_symbols) <= FACTORED_UP_TO and expanded_size(e) <= EXPANDED_UP_TO else e
 
-    forms = [("cse", *sympy.cse(items))]
-    if sum(len(e.args) for e in items) <= NESTED_UP_TO:
+    forms = [Form("cse", names, *sympy.cse(plain))]
+    if sum(map(expanded_size, plain)) <= NESTED_UP_TO:
         for name, transform in (("factored", factored), ("horner", sympy.horner)):
             try:
-                forms.append((name, *sympy.cse([transform(e) for e in items])))
+                forms.append(Form(name, names, *sympy.cse([transform(e) for e in plain])))
             except (sympy.PolynomialError, NotImplementedError, ValueError, AttributeError, TypeError):
                 continue  # not a polynomial: SymPy has no such form
-    return [(name, list(definitions), list(values)) for name, definitions, values in forms]
+    return forms
+
+
+def written_operations(expressions: Sequence[Any]) -> tuple[int, int]:
+    """Scalar operations of expressions as they are written, repeated parts paid once and signs free; and their distinct parts."""
+    total, distinct = 0, 0
+    seen: dict[Any, None] = {}
+    for expression in expressions:
+        seen |= dict.fromkeys(postorder(expression, seen))
+    for e in seen:
+        distinct += not e.is_Atom
+        if e.is_Add:
+            total += len(e.args) - 1
+        elif e.is_Mul:
+            total += max(sum(a != -1 for a in e.args) - 1, 0)
+        elif e.is_Pow and e.exp.is_Integer and e.exp != -1:
+            k = abs(int(e.exp))
+            total += k.bit_length() + k.bit_count() - 2 + (int(e.exp) < 0)
+        else:
+            total += not e.is_Atom
+    return total, distinct
+
+
+def expanded_size(e: Any) -> int:
+    """How many monomials the expression has when it is multiplied out, up to a bound."""
+    sizes: dict[Any, int] = {}
+    for part in postorder(e):
+        inner = [sizes[a] for a in part.args]
+        if part.is_Add:
+            size = sum(inner)
+        elif part.is_Mul:
+            size = prod(inner)
+        elif part.is_Pow and part.exp.is_Integer:
+            k = min(abs(int(part.exp)), COUNTED_UP_TO)
+            size = comb(inner[0] + k - 1, k)
+        else:
+            size = 1
+        sizes[part] = min(size, COUNTED_UP_TO)
+    return sizes[e]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TypeVar
 
 from ricci.dsl import build
 from ricci.dsl.index import Index
@@ -57,6 +58,9 @@ def axes_of(term: Term) -> Axes:
     if isinstance(term.type, TupleType):
         return frozenset()
     return frozenset(term.axes.items())
+
+
+V = TypeVar("V")
 
 
 @dataclass
@@ -119,6 +123,11 @@ class Loader:
         factors = [(ref, dict(access)) for ref, access in zip(args, attrs.accesses, strict=True)]
         sizes: dict[Label, Size] = dict(enumerate(attrs.bound))
         return self.space.expand(contraction(self, factors, sizes), axes_of(term))
+
+
+def stated(loader: Loader, given: Mapping[Term, V]) -> dict[Term | int, V]:
+    """What is given of terms, those that are not symbols by their reference."""
+    return {t if t.op == "symbol" else loader.load([t])[0]: known for t, known in given.items()}
 
 
 Factor = tuple[int, Mapping[str, Label]]

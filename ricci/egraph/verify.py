@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.reference import evaluate
 from ricci.dsl.term import Term, subfunctions, symbols, walk
 from ricci.dsl.types import Dim, Kind, TupleType, Type
+from ricci.egraph.analyses import UNKNOWN, Range
 
 POINTS = 3
+TRIES = 30  # draws until what is given of expressions holds
 LARGEST = 2e9  # operations of one evaluation
 TOLERANCE = 1e-9
 NEIGHBOURS = 8  # points next to a point where two values differ
@@ -47,39 +50,58 @@ def tiny_sizes(roots: Sequence[Term], known: dict[str, int]) -> dict[str, int]:
     return out
 
 
-def random_value(type_: Type, sizes: dict[str, int], generator: np.random.Generator) -> NDArray[Any]:
-    """An array of the type, axes in canonical order: reals of both signs away from 0, ints 0..2, truth values."""
+def random_value(type_: Type, sizes: dict[str, int], generator: np.random.Generator, known: Range = UNKNOWN) -> NDArray[Any]:
+    """An array of the type, axes in canonical order: reals of both signs away from 0, ints 0..2, truth values; in a known range."""
     shape = tuple(size.evaluate(sizes) for size in type_.axes.values())
     if type_.kind == Kind.BOOL:
         return generator.random(shape) < 0.5
     if type_.kind == Kind.INT:
         return generator.integers(0, 3, shape)
+    if known.lo > -inf and known.hi < inf:
+        return np.asarray(generator.uniform(known.lo, known.hi, shape), const.DTYPES[type_.kind])
     magnitude = generator.uniform(0.3, 1.7, shape)
     signed = magnitude * np.where(generator.random(shape) < 0.25, -1.0, 1.0)
+    if known.lo > -inf or known.hi < inf:
+        return np.asarray(known.lo + magnitude if known.lo > -inf else known.hi - magnitude, const.DTYPES[type_.kind])
     if type_.kind == Kind.COMPLEX:
         return signed + 1j * generator.uniform(-1.0, 1.0, shape)
     return np.asarray(signed, const.DTYPES[type_.kind])
 
 
-def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int]) -> str | None:
+def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int], given: Mapping[Term, Range] = {}) -> str | None:
     """What differs between two lists of terms, or None if they agree at all points (to rounding, however much of it there is)."""
     sizes = tiny_sizes(before, known)
     work = max(cost.cost(terms, "ops", sizes=sizes) for terms in (before, after))
     if work > LARGEST:
         return None
     points = POINTS if work < LARGEST / 100 else 1
-    inputs = {name_of(s): s.type for s in symbols([*before, *after]) if name_of(s) not in CONSTANTS and not name_of(s).startswith("#")}
+    inputs = [s for s in symbols([*before, *after, *given]) if name_of(s) not in CONSTANTS and not name_of(s).startswith("#")]
     for seed in range(points):
-        generator = np.random.default_rng(seed + 1)
-        values = {name: random_value(type_, sizes, generator) for name, type_ in sorted(inputs.items())}
-        if seed == 0:  # functions with a restricted domain see at least one point inside it
-            values = {name: np.abs(v) if np.asarray(v).dtype.kind == "f" else v for name, v in values.items()}
+        values = _point(sorted(inputs, key=name_of), sizes, seed, given)
+        if values is None:
+            continue
         with np.errstate(all="ignore"):
             pair = evaluate(before, values, sizes), evaluate(after, values, sizes)
         for k, (a, b) in enumerate(zip(*pair, strict=True)):
             worst = difference(a, b)
             if worst > TOLERANCE and worst > ROUNDING * _noise(before, values, sizes, k, a):
                 return f"result {k} differs by {worst:.2e} (relative to its largest element) at random point {seed}"
+    return None
+
+
+def _point(inputs: Sequence[Term], sizes: dict[str, int], seed: int, given: Mapping[Term, Range]) -> dict[str, NDArray[Any]] | None:
+    """Values of symbols for which all that is given holds; None if none was found."""
+    generator = np.random.default_rng(seed + 1)
+    others = {t: r for t, r in given.items() if t.op != "symbol" and t.kind < Kind.COMPLEX}
+    for _ in range(TRIES):
+        values = {name_of(s): random_value(s.type, sizes, generator, given.get(s, UNKNOWN)) for s in inputs}
+        if seed == 0:  # functions with a restricted domain see at least one point inside it
+            free = {name_of(s) for s in inputs if given.get(s, UNKNOWN) == UNKNOWN}
+            values = {name: np.abs(v) if name in free and np.asarray(v).dtype.kind == "f" else v for name, v in values.items()}
+        with np.errstate(all="ignore"):
+            found = evaluate(list(others), values, sizes)
+        if all(np.all((r.lo <= v) & (v <= r.hi)) for v, r in zip(found, others.values(), strict=True)):
+            return values
     return None
 
 

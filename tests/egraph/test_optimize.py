@@ -137,7 +137,7 @@ def test_a_form_with_other_values_is_not_taken(monkeypatch, defects):
     program = driver.discretize(driver.check_text(Source("<test>", MODEL)))
     better, report = optimize(program)
     assert better.functions["let:y"].roots == program.functions["let:y"].roots
-    assert [d.code for d in report.diagnostics] == ["W0901"]
+    assert {d.code for d in report.diagnostics} == {"W0901"}
     assert "result 0 differs" in defects[0]
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ricci.cost import Price, Sizes
-from ricci.dsl.term import Term
-from ricci.egraph.analyses import Range, Ranges
+from ricci.egraph.analyses import Given, Ranges
 from ricci.egraph.planners import cancelling, collecting, contracting, factoring, merging, sharing
 from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader
@@ -28,7 +27,7 @@ def _traced(space: Space, seeds: Seeds, planner: Callable[[Space, Sequence[int],
 
 
 def propose(
-    loader: Loader, price: Price, sizes: Sizes, given: Mapping[Term, Range], seeds: Seeds, rounds: int, limit: int, nodes: int
+    loader: Loader, price: Price, sizes: Sizes, given: Given, seeds: Seeds, rounds: int, limit: int, nodes: int
 ) -> list[tuple[str, str, int]]:
     """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order."""
     space = loader.space
