@@ -1,6 +1,6 @@
 """Index maps pushed through sums, contractions and scalar functions, towards the leaves. A choice: no constructor does it.
 
-  (sum c_i t_i)[R]     = sum c_i t_i[R]                          fill 0
+  (sum c_i t_i)[R]     = sum c_i t_i[R]                          fill 0; not where the sum is an extension (`is_extension`)
   (Sum_B prod t_k)[R]  = Sum_B prod t_k[R restricted to its labels]  fill 0; a guard goes to one factor that has all its axes,
                                                                  else it is an indicator factor: no guard is lost
   f(t_1, ..)[R]        = f(t_1[R], ..)                           with a fill c where f(v, ..) = c for one of a few fills v;
@@ -23,6 +23,21 @@ from ricci.dsl.types import Kind, Size
 
 Combine = Callable[[Sequence[Term]], Term]
 FILLS: tuple[Fill, ...] = (Fraction(0), Fraction(1), -inf, inf)
+
+
+def is_extension(t: Term) -> bool:
+    """A field with what lies beyond its sides added to it: a guarded read plus values under indicators of places (`[x == 0]*v`).
+
+    Schedules store that around the field, so that a shift of it is a plain read. Shifting every member instead would put the
+    formulas of the sides, each under its guard, into all 5^d regions of the loops that read it.
+    """
+    if t.op != "linear" or not any(a.op == "reindex" and reindex.pull_of(a).guards for a in t.args):
+        return False
+    return any(_is_indicator(f) for a in t.args for f in (a.args if a.op == "contract" else (a,)))
+
+
+def _is_indicator(t: Term) -> bool:
+    return t.op == "reindex" and t.args[0].op == "const" and bool(reindex.pull_of(t).guards)
 
 
 def push_reindex(t: Term) -> Term:
@@ -86,7 +101,7 @@ def _split(t: Term) -> tuple[list[Term], Combine] | None:
         return None
     pull = reindex.pull_of(t)
     below = t.args[0]
-    if below.op == "linear" and pull.fill in (None, 0):
+    if below.op == "linear" and pull.fill in (None, 0) and not is_extension(below):
         coefficients: tuple[Fraction, ...] = below.attrs
         children = [_pulled(a, pull, pull.fill) for a in below.args]
         return children, lambda new: build.conform(linear.make_linear(zip(coefficients, new, strict=True)), t.type)

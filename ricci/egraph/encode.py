@@ -20,6 +20,7 @@ from ricci.dsl.ops import reindex
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull, pull_of
+from ricci.dsl.push import is_extension
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.egraph.analyses import Ranges, facts_of
@@ -248,7 +249,7 @@ class Encoding:
             return f"(f_{term.attrs[0]} {' '.join(self._arg(a) for a in term.args)})"
         if op == "cast" and Kind.BOOL < term.args[0].kind < term.kind:
             return self._arg(term.args[0])
-        if op == "reindex":
+        if op == "reindex" and not is_extension(term.args[0]):
             return f"(Re {self._pull(pull_of(term), term.args[0])} {self._arg(term.args[0])})"
         if op == "reduce" and term.args[0].op != "cast":
             name, axes = term.attrs
