@@ -164,25 +164,39 @@ def _solve(source: Source, settings: Any) -> Solution:
     return Solution(outcome)
 
 
-class Solution:
-    """Results by name: `solution.u` is labelled data (numpy in `.values`, `.to_xarray()`), `solution.checks` what was checked."""
+class Results:
+    """Labelled data by name (numpy in `.values`, `.to_xarray()`); `results.L.y` is what is called `L.y`."""
 
-    def __init__(self, outcome: Any) -> None:
-        self._outcome = outcome
+    def __init__(self, results: Mapping[str, Any]) -> None:
+        self._results = results
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        found = self._outcome.results.get(name)
-        if found is None:
-            raise AttributeError(f"the result has no `{name}`; it has {', '.join(self._outcome.results)}")
-        return found
+        found = self._results.get(name)
+        if found is not None:
+            return found
+        within = {inner.removeprefix(f"{name}."): r for inner, r in self._results.items() if inner.startswith(f"{name}.")}
+        if not within:
+            raise AttributeError(f"the result has no `{name}`; it has {', '.join(self._results)}")
+        return Results(within)
 
     def __getitem__(self, name: str) -> Any:
-        return self._outcome.results[name]
+        return self._results[name]
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._outcome.results]
+        return [*super().__dir__(), *dict.fromkeys(name.partition(".")[0] for name in self._results)]
+
+    def __repr__(self) -> str:
+        return "\n".join(repr(r) for r in self._results.values())
+
+
+class Solution(Results):
+    """Results of a run: `solution.u` is labelled data, `solution.checks` what was checked."""
+
+    def __init__(self, outcome: Any) -> None:
+        super().__init__(outcome.results)
+        self._outcome = outcome
 
     @property
     def checks(self) -> Any:
@@ -193,9 +207,6 @@ class Solution:
         """What `ricci run --json` prints."""
         report: dict[str, Any] = self._outcome.to_json()
         return report
-
-    def __repr__(self) -> str:
-        return "\n".join(repr(r) for r in self._outcome.results.values())
 
 
 def model(text: str, **params: Any) -> Solution:

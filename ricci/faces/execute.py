@@ -197,7 +197,7 @@ class Integration:
         known = {**self.binding.values, **trajectory.states, "t": trajectory.time}
         final = self._call("final", known)
         for name, array in final.items():
-            outcome.results[name] = _labelled(self.model, self.program, self.binding, "final", name, array)
+            outcome.results[name] = _labelled(self.model, self.program, self.binding, "final", name, array, name)
         for snapshots in trajectory.snapshots.values():
             for _, taken in snapshots:
                 known.update(taken)
@@ -207,11 +207,11 @@ class Integration:
             self.binding.values.update({f"{main.name}.steps": trajectory.steps, f"{main.name}.seconds": trajectory.seconds})
 
 
-def _labelled(model: Model, program: Program, binding: Binding, function: str, label: str, array: Array) -> Labelled:
+def _labelled(model: Model, program: Program, binding: Binding, function: str, label: str, array: Array, shown: str) -> Labelled:
     """A result of a function as the user declared it: order of axes, unit, positions."""
     order, unit = _described(model, function, label)
     where = {a: (c.values, c.unit) for a, c in positions(program, model, binding, order).items()}
-    return Labelled(label, as_declared(array, order, unit), order, unit.text, where)
+    return Labelled(shown, as_declared(array, order, unit), order, unit.text, where)
 
 
 def _described(model: Model, function: str, label: str) -> tuple[tuple[str, ...], Unit]:
@@ -247,8 +247,9 @@ def evaluate(model: Model, program: Program, binding: Binding, settings: Setting
         arguments = {p: binding.values[p] for p in parameter_names(function)}
         results = _evaluate_function(program, name, arguments, binding, settings, watch, outcome)
         for label, array in results.items():
-            binding.values[f"{name}.{label}" if name in model.layers else label] = array
-            outcome.results[label] = _labelled(model, program, binding, name, label, array)
+            shown = f"{name}.{label}" if name in model.layers else label
+            binding.values[shown] = array
+            outcome.results[shown] = _labelled(model, program, binding, name, label, array, shown)
     if binding.drawn and outcome.results:
         outcome.notes.append(f"weights drawn from seed {settings.seed}: {', '.join(binding.drawn)}")
 

@@ -8,6 +8,7 @@ from ricci import cos, dn, dt, dx, dxx, dxxxx, exp, gelu, pi, sin
 from ricci.driver import parse
 from ricci.dsl.tree import same
 from ricci.errors import RicciError, Source
+from ricci.faces.embed import Results
 
 
 def heat():
@@ -214,3 +215,11 @@ def test_simplify():
     assert sympy.expand(found[0] - wide) == 0
     assert sympy.count_ops(found[0]) < sympy.count_ops(wide)
     assert found[1] == 1
+
+
+def test_names_with_a_scope_are_reached_by_dots():
+    results = Results({"y": 1, "L.y": 2, "L.M.z": 3})
+    assert (results.y, results.L.y, results.L.M.z, results["L.y"]) == (1, 2, 3, 2)
+    assert {"y", "L"} <= set(dir(results))
+    with pytest.raises(AttributeError, match=r"no `z`; it has y, L\.y, L\.M\.z"):
+        _ = results.z

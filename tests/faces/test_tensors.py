@@ -94,7 +94,7 @@ layer Conv(u[b, y, x, c]) -> v[b, y, x, o] {{
 """
     draw = np.random.default_rng(2).standard_normal
     u, w = draw((batch, height, width, c)), draw((o, c, 3, 3))
-    found = values(run(tmp_path, text, backend, Conv_u=u, Conv_W=w))["v"]
+    found = values(run(tmp_path, text, backend, Conv_u=u, Conv_W=w))["Conv.v"]
     padded = np.pad(u, ((0, 0), (1, 1), (1, 1), (0, 0)))
     wanted = sum(np.einsum("oc,byxc->byxo", w[:, :, m, n], padded[:, m : m + height, n : n + width]) for m in range(3) for n in range(3))
     close(found, wanted)
@@ -111,7 +111,7 @@ layer MLP(x[b, d]) -> z[b, k] {{
 """
     draw = np.random.default_rng(3).standard_normal
     x, w1, w2, w3 = draw((batch, d)), draw((h, d)), draw((h, h)), draw((k, h))
-    found = values(run(tmp_path, text, backend, MLP_x=x, MLP_W1=w1, MLP_W2=w2, MLP_W3=w3))["z"]
+    found = values(run(tmp_path, text, backend, MLP_x=x, MLP_W1=w1, MLP_W2=w2, MLP_W3=w3))["MLP.z"]
     close(found, gelu(gelu(x @ w1.T) @ w2.T) @ w3.T)
 
 
@@ -129,11 +129,36 @@ layer Attention(x[b, s, d]) -> y[b, s, d] {{
     draw = np.random.default_rng(4).standard_normal
     x, q, k, v, o = draw((batch, s, d)), draw((h, e, d)), draw((h, e, d)), draw((h, e, d)), draw((d, h, e))
     given = {"Attention_x": x, "Attention_Q": q, "Attention_K": k, "Attention_V": v, "Attention_O": o}
-    found = values(run(tmp_path, text, backend, **given))["y"]
+    found = values(run(tmp_path, text, backend, **given))["Attention.y"]
     a, b, c = (np.einsum("hed,bsd->bhse", w, x) for w in (q, k, v))
     scores = np.einsum("bhse,bhte->bhst", a, b) / sqrt(e)
     p = softmax(np.where(np.tril(np.ones((s, s), bool)), scores, -np.inf))
     close(found, np.einsum("dhe,bhst,bhte->bsd", o, p, c))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_results_of_layers_are_called_by_their_layer(tmp_path, backend):
+    """Names inside of a layer are its own: `x` of `L` is not the tensor `x`, `a` of `M` is not the param, two may have the same."""
+    text = """dim s = 4
+tensor x[s]
+param a = 5
+layer L(q[s]) -> x[s] { x[s] = 2*q[s] }
+layer M(q[s]) -> a[s] { a[s] = 3*q[s] }
+layer N(q[s]) -> a[s], x[s] { a[s] = 4*q[s]; x[s] = 5*q[s] }
+let r = max(x)
+check max(x) == 3
+check r == 3
+check a == 5
+"""
+    x = np.arange(4.0)
+    outcome = run(tmp_path, text, backend, x=x, L_q=x, M_q=x, N_q=x)
+    assert [c.passed for c in outcome.checks] == [True] * 3
+    found = values(outcome)
+    close(found.pop("r"), np.float64(3))
+    assert found.keys() == {"L.x", "M.a", "N.a", "N.x"}
+    for name, factor in (("L.x", 2), ("M.a", 3), ("N.a", 4), ("N.x", 5)):
+        close(found[name], factor * x)
+        assert outcome.results[name].name == name
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
