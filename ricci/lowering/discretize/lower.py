@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from ricci.dsl import build
 from ricci.dsl.index import Index
-from ricci.dsl.ops import OPERATORS, contract, reindex
+from ricci.dsl.ops import OPERATORS, contract, random, reindex
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Point
 from ricci.dsl.term import Term, symbols
@@ -163,6 +163,8 @@ class Lowering:
             result = self._contract(term, args)
         elif term.op == "reindex":
             result = self._reindex(term, place, args[0])
+        elif term.op == "random":
+            result = self._random(term, args[0])
         else:
             result = OPERATORS[term.op].rebuild(term, tuple(args)) if args else term
         return self._restricted(result, term, place)
@@ -191,6 +193,12 @@ class Lowering:
         if along.where == "halves":
             raise self.cannot(f"the index `{axis}` inside a flux")
         return stencils.reread(line, full, axis, along.node(line), along)
+
+    def _random(self, term: Term, counter: Term) -> Term:
+        """One draw for every node of the grid, end nodes included: what is prescribed at a side changes no other draw."""
+        stream, axes, distribution = term.attrs
+        sizes = {name: self.lines[name].nodes if name in self.lines else self.resizer.size(size) for name, size in axes}
+        return random.make_random(stream, counter, sizes, distribution)
 
     def _contract(self, term: Term, args: Sequence[Term]) -> Term:
         """The product with its factors lowered; labels of coordinates that pass are named as the place names them."""
