@@ -87,11 +87,13 @@ def derive(program: Program) -> Program:
 
 
 def optimize(program: Program, level: int) -> tuple[Program, Any]:
-    """Program -> program, cheaper and equal; and the report that `explain` prints."""
+    """Program -> program, cheaper and equal; and the report that `explain` prints. Code is made once for all sizes of a grid."""
     from ricci.egraph import optimize as improve
     from ricci.machine import Machine
 
-    return improve(program, level, Machine())
+    nominal = replace(program, sizes={name: n for name, n in program.sizes.items() if name not in program.coordinates})
+    better, report = improve(nominal, level, Machine())
+    return replace(better, sizes=program.sizes), report
 
 
 def integrate(program: Program, method: Any) -> Program:

@@ -186,7 +186,7 @@ class Executable:
 
     def storage(self, sizes: Mapping[str, int]) -> Storage:
         """Where everything lies for given extents of dims."""
-        return self._bind(sizes)[0]
+        return self._bind(self.plan.complete(sizes))[0]
 
     def planned_bytes(self, sizes: Mapping[str, int]) -> int:
         """Memory of one call: the arenas, the arguments and the results."""
@@ -215,7 +215,7 @@ class Executable:
     def __call__(self, arguments: Mapping[str, Any], sizes: Mapping[str, int] | None = None, threads: int = 1) -> dict[str, Any]:
         from ricci.backends.threads import run_team
 
-        sizes = dict(sizes or {})
+        sizes = self.plan.complete(sizes or {})
         storage, arenas = self._bind(sizes)
         sig = self.program.signature
         address = np.array([storage.address[name] for name in sig.slots], np.int64)

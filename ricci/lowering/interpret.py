@@ -41,6 +41,7 @@ def run_plan(plan: Plan, arguments: Mapping[str, Any], dims: Mapping[str, int]) 
     kernels = {id(step): lower_launch(plan, step) for step in steps_of(plan.steps) if isinstance(step, Launch)}
     for kernel in kernels.values():
         check(kernel)
+    dims = plan.complete(dims)
     machine = _Machine(plan, kernels, dims, allocate(plan, dims, touched(plan, kernels)))
     for name, target in plan.inputs.items():
         machine.put(target, np.asarray(arguments[name]))

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from ricci.dsl import build
 from ricci.dsl.ops import OPERATORS
-from ricci.dsl.ops.band import Entry, GridAxis, Layout, Unknown
+from ricci.dsl.ops.band import Entry, GridAxis, Layout, Ordering, Unknown
 from ricci.dsl.ops.pointwise import unexpanded
 from ricci.dsl.ops.proj import make_tuple
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
@@ -87,36 +87,41 @@ def _entries(found: Stencil, layout: Layout) -> list[tuple[Entry, Offset]]:
 
 
 def band_layout(found: Stencil, unknowns: Sequence[Term], sizes: Mapping[str, int]) -> Layout | None:
-    """Order of the unknowns for a band matrix: the longest axis outermost; None when the band is wide or unknown."""
+    """Order of the unknowns for a band matrix: the longest axis outermost; None when the band is wide or unknown.
+
+    Which axis is the longest does not show in the result, so that a grid of another shape needs no other code.
+    """
     extents = _extents(unknowns)
     if extents is None or len(extents) > MOST_AXES:
         return None
-    known = {name: _value(size, sizes) for name, size in extents.items()}
-    if len(extents) > 1 and any(n is None for n in known.values()):
+    if len(extents) > 1 and any(_value(size, sizes) is None for size in extents.values()):
         return None
-    order = sorted(extents, key=lambda a: (-(known[a] or 0), a))
+    count = len(unknowns)
+    ordering = Ordering(tuple(sorted(extents.items())), count) if len(extents) > 1 else None
+    rows = Size.of(count)
     axes: list[GridAxis] = []
-    stride = Size.of(len(unknowns))
-    for name in reversed(order):
-        axes.insert(0, GridAxis(name, extents[name], stride, name in found.periodic))
-        stride = stride * extents[name]
+    for name, extent in sorted(extents.items()):
+        axes.append(GridAxis(name, extent, Size.of(ordering.stride(name)) if ordering else rows, name in found.periodic))
+        rows = rows * extent
     place = {a.name: g for g, a in enumerate(axes)}
     own = tuple(Unknown(tuple((a, place[grid_axis(a)[0]], grid_axis(a)[1]) for a in u.axes), tuple(u.axes.values())) for u in unknowns)
     entries = sorted(
         (Entry(*pair, tuple(o[a.name] for a in axes)) for pair, entry in found.entries.items() for o in entry),
         key=lambda e: (e.row, e.column, e.offsets),
     )
-    lower, upper = Size.of(len(unknowns) - 1), Size.of(len(unknowns) - 1)
+    lower, upper = Size.of(count - 1), Size.of(count - 1)
     for axis in axes:
         low, high = found.reach(axis.name)
         if axis.ring:
             low, high = -2 * max(-low, high), 2 * max(-low, high)
         lower, upper = lower + axis.stride * max(-low, 0), upper + axis.stride * max(high, 0)
+    layout = Layout(tuple(axes), own, tuple(entries), rows, lower, upper, ordering)
+    known = layout.complete(sizes)
     for bandwidth in (lower, upper):
-        value = _value(bandwidth, sizes)
+        value = _value(bandwidth, known)
         if value is None or value > WIDEST:
             return None
-    return Layout(tuple(axes), own, tuple(entries), stride, lower, upper)
+    return layout
 
 
 def _value(size: Size, sizes: Mapping[str, int]) -> int | None:

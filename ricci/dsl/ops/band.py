@@ -8,13 +8,13 @@ The lowering of `solve` makes them when all derivatives are taken, so they have 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ricci.dsl.ops import base
 from ricci.dsl.term import Term, TermError
-from ricci.dsl.types import Kind, Size, TupleType, Type
+from ricci.dsl.types import Dim, Kind, Size, TupleType, Type
 
 Tangents = Sequence[Term | None]
 
@@ -48,8 +48,35 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Ordering:
+    """Row-major order over several grid axes (name, number of nodes), the longest outermost; `count` unknowns in a node.
+
+    Which one is the longest is known when sizes are, so the strides are dims of their own: one code serves grids of every shape.
+    """
+
+    extents: tuple[tuple[str, Size], ...]
+    count: int
+
+    def stride(self, axis: str) -> Dim:
+        """The dim that stands for the distance of neighbours along an axis."""
+        others = ",".join(f"{name}={size}" for name, size in self.extents)
+        return Dim(f"stride:{axis}:{self.count}:{others}")
+
+    def strides(self, dims: Mapping[str, int]) -> dict[str, int]:
+        """Values of the strides."""
+        found, stride = {}, self.count
+        for length, name in sorted((size.evaluate(dims), name) for name, size in self.extents):
+            found[self.stride(name).name] = stride
+            stride *= length
+        return found
+
+
+@dataclass(frozen=True)
 class Layout:
-    """Order of unknowns: row-major over the grid axes, unknowns of one node together. `lower`, `upper`: bandwidths."""
+    """Order of unknowns: row-major over the grid axes, unknowns of one node together. `lower`, `upper`: bandwidths.
+
+    `ordering`: what the strides follow from, with more than one axis.
+    """
 
     axes: tuple[GridAxis, ...]
     unknowns: tuple[Unknown, ...]
@@ -57,6 +84,11 @@ class Layout:
     rows: Size
     lower: Size
     upper: Size
+    ordering: Ordering | None = None
+
+    def complete(self, dims: Mapping[str, int]) -> dict[str, int]:
+        """The dims with the strides among them."""
+        return {**dims, **(self.ordering.strides(dims) if self.ordering else {})}
 
     @property
     def width(self) -> Size:
@@ -127,7 +159,7 @@ def factor(term: Term, args: Sequence[Any], environment: base.Environment) -> tu
     import numpy as np
 
     layout: Layout = term.attrs[1]
-    dims = dict(environment.dims)
+    dims = layout.complete(environment.dims)
     rows, lower, width = (n.evaluate(dims) for n in (layout.rows, layout.lower, layout.width))
     band = np.zeros((rows, width))
     held = np.zeros(rows, bool)
@@ -147,7 +179,7 @@ def solve(term: Term, args: Sequence[Any], environment: base.Environment) -> tup
     import numpy as np
 
     layout: Layout = term.attrs[1]
-    dims = dict(environment.dims)
+    dims = layout.complete(environment.dims)
     band, right = args[0], np.zeros(layout.rows.evaluate(dims))
     for k, b in enumerate(args[2:]):
         right[positions(layout, k, dims)] = b

@@ -42,7 +42,7 @@ def schedule(function: Function, origins: Mapping[Term, str] | None = None, size
     results: dict[str, Place | Term] = {}
     for name, root in function.results:
         results[name] = block.places[root] if root in block.places else block.known.get(root, root)
-    return Plan(function, shop.slots, steps, inputs, results, dict(shop.origins), shop.makers)
+    return Plan(function, shop.slots, steps, inputs, results, dict(shop.origins), shop.makers, tuple(shop.orderings))
 
 
 __all__ = ["Plan", "schedule"]

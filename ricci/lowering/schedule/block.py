@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ricci.dsl import build
 from ricci.dsl.index import Index, Ranges
 from ricci.dsl.ops import symbol
+from ricci.dsl.ops.band import Ordering
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.lowering.schedule import decide
@@ -46,6 +47,7 @@ class Workshop:
     origins: Mapping[Term, str] = field(default_factory=dict)
     titles: dict[Term, str] = field(default_factory=dict)  # names of results and carries, for readable slots
     makers: dict[int, Block] = field(default_factory=dict)  # the block of each nest
+    orderings: list[Ordering] = field(default_factory=list)  # of the unknowns of band matrices
 
     def slot(self, wish: str, kind: Kind, extents: Iterable[Size], role: str = "temporary", like: Slot | None = None) -> Slot:
         """A new slot; `like` gives its family."""

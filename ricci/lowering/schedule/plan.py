@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ricci.dsl.index import Index
+from ricci.dsl.ops.band import Ordering
 from ricci.dsl.term import Function, Term
 from ricci.dsl.types import Kind, Size
 from ricci.lowering.kernel import Leaf
@@ -218,6 +219,14 @@ class Plan:
     results: dict[str, Place | Term]
     origins: Mapping[Term, str] = field(default_factory=dict)
     makers: Mapping[int, Block] = field(default_factory=dict)  # by identity of a nest: the block that knows its terms
+    orderings: tuple[Ordering, ...] = ()
+
+    def complete(self, dims: Mapping[str, int]) -> dict[str, int]:
+        """The dims with those that follow from them: strides of unknowns in band matrices."""
+        found = {name: int(n) for name, n in dims.items()}
+        for ordering in self.orderings:
+            found |= ordering.strides(dims)
+        return found
 
     def show(self) -> str:
         """The plan as text."""

@@ -19,6 +19,8 @@ def lower_factor(block: Block, term: Term) -> list[Step]:
     """Assemble the band matrix from its coefficients and factor it."""
     layout: Layout = term.attrs[1]
     shop = block.shop
+    if layout.ordering and layout.ordering not in shop.orderings:
+        shop.orderings.append(layout.ordering)
     band = shop.slot("matrix", Kind.REAL, (layout.rows, layout.width))
     band.dense = True
     pivots = shop.slot("pivots", Kind.INT, (layout.rows,))
