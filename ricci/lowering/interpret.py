@@ -14,6 +14,7 @@ from ricci.dsl.ops.base import Environment
 from ricci.dsl.ops.const import DTYPES
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term
+from ricci.dsl.types import Kind
 from ricci.errors import CannotLower
 from ricci.lowering.kernel import Interpreter, Kernel, Load, Memory, check, interpret
 from ricci.lowering.loops import lower_launch
@@ -34,6 +35,9 @@ from ricci.lowering.schedule.plan import (
     steps_of,
 )
 from ricci.lowering.schedule.storage import Storage, allocate
+
+# What memory holds before anything is written to it: a plan that reads it gives no number that looks right.
+UNWRITTEN = {Kind.BOOL: True, Kind.INT: -(2**40) - 1, Kind.REAL: np.nan, Kind.COMPLEX: complex(np.nan, np.nan)}
 
 
 def run_plan(plan: Plan, arguments: Mapping[str, Any], dims: Mapping[str, int]) -> dict[str, Any]:
@@ -69,7 +73,7 @@ class _Machine:
     address: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.arenas = {kind: np.zeros(n, DTYPES[kind]) for kind, n in self.storage.lengths.items()}
+        self.arenas = {kind: np.full(n, UNWRITTEN[kind], DTYPES[kind]) for kind, n in self.storage.lengths.items()}
         self.address = dict(self.storage.address)
 
     def view(self, place: Place, term: Term | None) -> Any:

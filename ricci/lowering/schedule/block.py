@@ -178,7 +178,7 @@ class Block:
         made = {item.term for item in items}
         out: list[Item] = []
         for term, own in ghosts.items():
-            maker = term.args[0] if term.op == "proj" else term
+            maker = term.args[0] if term.op == "proj" else self.definitions.get(term, term)
             if maker in made:
                 makers.setdefault(maker, []).extend(own)
             else:
