@@ -95,6 +95,34 @@ def kernels() -> Iterator[Line]:
     yield from _ratio("heat", ("u",), lambda threads: hand_written.heat(512, 1000, threads), 1.2, 512**2, 1000)
 
 
+def optimizer() -> Iterator[Line]:
+    """The program after optimization against the one before it: same text, same run, one thread, pairs of runs."""
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as folder:
+        values = np.random.default_rng(1)
+        shapes = {"A": (8, 500), "B": (500, 700), "C": (700, 600), "D": (600, 500)}
+        np.savez(Path(folder) / "chain.npz", **{name: values.standard_normal(shape) for name, shape in shapes.items()})
+        chain = ("--input", *(f"{name}={folder}/chain.npz:{name}" for name in shapes), "--allow-read", folder)
+        small = ("--set", "grid.x=128", "grid.y=128", "until=2000", "--out", folder)
+        for name, arguments in (("gray_scott", small), ("chain", chain)):
+            yield _optimized(name, arguments)
+
+
+def _optimized(model: str, arguments: tuple[str, ...]) -> Line:
+    pairs: list[dict[str, float]] = []
+    for _ in range(3 * REPEATS):
+        pair = {}
+        for level in ("0", "2"):
+            text = command("run", str(MODELS / f"{model}.model"), "--threads", "1", "--opt", level, "--json", *arguments)[1]
+            pair[level] = json.loads(text)["seconds"]["run"]
+        pairs.append(pair)
+    ratio = statistics.median(p["2"] / p["0"] for p in pairs)
+    before, after = (min(p[level] for p in pairs) for level in ("0", "2"))
+    name = f"{model.replace('_', ' ')} after optimization"
+    return name, f"{ratio:.3f} of the time before it ({before * 1e3:.3g} ms, {after * 1e3:.3g} ms)", "< 1", ratio < 1
+
+
 def memory() -> Iterator[Line]:
     """Peak of a large run minus the same model at grid 8, against the planned bytes."""
     path = str(MODELS / "gray_scott.model")
@@ -111,7 +139,7 @@ def memory() -> Iterator[Line]:
     )
 
 
-CASES = {"startup": startup, "warm": warm, "kernels": kernels, "memory": memory}
+CASES = {"startup": startup, "warm": warm, "kernels": kernels, "optimizer": optimizer, "memory": memory}
 
 
 def main(names: list[str]) -> int:
