@@ -63,10 +63,10 @@ def _parsed(text: str) -> tuple[tree.Statement, ...]:
         return ()
 
 
-def quantity(value: Fraction | float, unit: Unit) -> str:
+def quantity(value: Fraction | float, unit: Unit, digits: int = 15) -> str:
     """A number in SI units as text in a unit: `0.5`, `20 [s]`."""
     shown = (value - unit.offset) / unit.factor if unit.factor else value
-    number = f"{float(shown):.15g}"
+    number = f"{float(shown):.{digits}g}"
     return f"{number} [{unit.text}]" if unit.text else number
 
 
@@ -105,13 +105,13 @@ def _with_entry(solve: tree.Solve, entry: tree.Entry) -> tree.Solve:
     return replace(solve, entries=tuple(entry if e is before else e for e in solve.entries))
 
 
-def time_unit(statement: Span | None, default: Unit) -> Unit:
-    """The unit in which a `solve` says its times, or else the default."""
+def time_unit(statement: Span | None, default: Unit, option: str = "until") -> Unit:
+    """The unit in which a `solve` says its times, those of one option first, or else the default."""
     from ricci.dsl.units import Units
 
     if statement is None or not default.text:
         return default
-    for number in _times(_parsed(statement.text)):
+    for _, number in sorted(_times(_parsed(statement.text)), key=lambda found: found[0] != option):
         try:
             unit = Units().resolve(number.unit) if number.unit is not None else default
         except RicciError:  # a unit of the model's own
@@ -121,6 +121,7 @@ def time_unit(statement: Span | None, default: Unit) -> Unit:
     return default
 
 
-def _times(statements: Sequence[tree.Statement]) -> list[tree.Number]:
+def _times(statements: Sequence[tree.Statement]) -> list[tuple[str, tree.Number]]:
+    """Numbers in the options that hold times, with the names of the options."""
     entries = [e for s in statements if isinstance(s, tree.Solve) for e in s.entries if e.name.id in ("until", "time")]
-    return [n for e in entries for n in tree.walk(e) if isinstance(n, tree.Number)]
+    return [(e.name.id, n) for e in entries for n in tree.walk(e) if isinstance(n, tree.Number)]

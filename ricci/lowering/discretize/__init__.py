@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ricci.dsl.model import Load, Model
 from ricci.dsl.program import Program
+from ricci.dsl.remedies import quantity, with_options
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Dim
 from ricci.errors import CannotLower
@@ -43,12 +44,15 @@ def _all_known(options: Options, program: Program, model: Model) -> None:
     else:
         by_data = {axis for a in program.arguments if not isinstance(a.value, Term) for axis in a.symbol.axes}
         used = {axis for t in walk([root for f in program.functions.values() for root in f.roots]) for axis in getattr(t.type, "axes", ())}
-    for c in program.coordinates:
-        on_grid = any(name == c or name.startswith(f"{c}:") for name in used)
-        if on_grid and c not in options.sizes and c not in by_data:
-            message = f"this version cannot choose the grid along `{c}` itself"
-            declared = next(k.span for d in model.domains.values() for k in d.coordinates if k.name == c)
-            raise CannotLower("E0601", message, options.span or declared, help=f"solve {{ grid: {c}=101 }}")
+    on_grid = [c for c in program.coordinates if any(name == c or name.startswith(f"{c}:") for name in used)]
+    lacking = [c for c in on_grid if c not in options.sizes and c not in by_data]
+    if lacking:
+        message = f"this version cannot choose the grid along `{lacking[0]}` itself"
+        declared = next(k.span for d in model.domains.values() for k in d.coordinates if k.name == lacking[0])
+        settings = [("grid", ", ".join(f"{c}=101" for c in lacking))]
+        if program.states and options.end is None:
+            settings.append(("until", f"t={quantity(1, model.time_unit)}"))
+        raise CannotLower("E0601", message, options.span or declared, help=with_options(options.span, settings))
 
 
 def _large_enough(options: Options, needed: dict[str, int]) -> None:
@@ -56,7 +60,7 @@ def _large_enough(options: Options, needed: dict[str, int]) -> None:
         size = options.sizes.get(c)
         if size is not None and size < least:
             what = f"`grid: {c}={size}` is too small: differences of order {options.accuracy} need {least} points along `{c}`"
-            raise CannotLower("E0506", what, options.span, help=f"solve {{ grid: {c}={least} }}")
+            raise CannotLower("E0506", what, options.span, help=with_options(options.span, [("grid", f"{c}={least}")]))
 
 
 __all__ = ["discretize"]

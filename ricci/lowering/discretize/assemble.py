@@ -43,7 +43,7 @@ class Assembly:
             for c in domain.coordinates:
                 lo, hi = (build.cast(bound, Kind.REAL) for bound in (c.lo, c.hi))
                 lines[c.name] = Line(c.name, Size.of(self.dims[c.name]), lo, hi, c.periodic)
-        self.lowering = Lowering(lines, self.options.accuracy, {}, observe, Resizer(self.dims))
+        self.lowering = Lowering(lines, self.options.accuracy, {}, observe, Resizer(self.dims), solve=self.options.span)
         self._make_unknowns()
 
     # fields and arguments

@@ -16,6 +16,7 @@ from ricci.dsl.index import Index
 from ricci.dsl.ops import OPERATORS, contract, random, reindex
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Point
+from ricci.dsl.remedies import with_options
 from ricci.dsl.term import Term, symbols
 from ricci.dsl.types import Size
 from ricci.errors import CannotLower, Span
@@ -46,6 +47,7 @@ class Lowering:
     resizer: Resizer
     needed: dict[str, int] = field(default_factory=dict)
     statement: tuple[str, Span | None] = ("", None)
+    solve: Span | None = None  # the statement that says the scheme, for remedies
     moving: set[Term] = field(default_factory=set)  # what changes during the run: the time, the states
     points: list[Point] = field(default_factory=list)  # places looked at that are known before the run
     reduced: dict[tuple[str, int], int] = field(default_factory=dict)  # (coordinate, derivative) -> order at its sides
@@ -348,7 +350,7 @@ class Lowering:
         if how is None:
             text, span = self.statement
             known = closures.stable_accuracies(n, kind)
-            remedy = f"solve {{ space: fd(order={known[-1]}) }}" if known else ""
+            remedy = with_options(self.solve, [("space", f"fd(order={known[-1]})")]) if known else ""
             what = f"derivatives of order {n} along `{c}` have no stable closure of order {self.accuracy} at {c}.{side}"
             given = ", ".join(str(m) for m in kind) or "none"
             notes = (f"the conditions there prescribe derivatives of order: {given}",)
@@ -466,7 +468,9 @@ class Lowering:
         if not line.periodic and self.accuracy > 2:
             text, span = self.statement
             what = f"a derivative along `{c}` of an expression with derivatives along `{c}` has no stable closure above order 2"
-            raise CannotLower("E0502", f"{what} in `{text}`" if text else what, span, help="solve { space: fd(order=2) }")
+            raise CannotLower(
+                "E0502", f"{what} in `{text}`" if text else what, span, help=with_options(self.solve, [("space", "fd(order=2)")])
+            )
         values = self._all_nodes(inner, c, place)
         return self._derivative_of_values(values, c, n, place[c], self._value_edge(values, c, n, place[c]))
 

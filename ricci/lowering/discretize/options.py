@@ -8,6 +8,7 @@ from typing import Any
 
 from ricci.dsl.model import Call, Model, Option, Solve
 from ricci.dsl.ops.const import value_of
+from ricci.dsl.remedies import with_options
 from ricci.dsl.term import Term
 from ricci.errors import CannotLower, Span
 from ricci.lowering.discretize.schemes.closures import ACCURACIES
@@ -39,14 +40,14 @@ def read_options(model: Model) -> Options:
     for option in solve.options:
         if option.name not in UNDERSTOOD:
             raise CannotLower("E0601", f"this version cannot use the option `{option.name}`", option.span or solve.span)
-    accuracy, chosen = _accuracy(solve.option("space"))
+    accuracy, chosen = _accuracy(solve)
     space = solve.option("space")
     return Options(
         _sizes(model, solve.option("grid")),
         accuracy,
         chosen,
         _end(solve),
-        _tolerance(solve.option("tol")),
+        _tolerance(solve),
         solve.span,
         space.span if space is not None else solve.span,
     )
@@ -66,7 +67,8 @@ def _sizes(model: Model, option: Option | None) -> dict[str, int]:
     return sizes
 
 
-def _accuracy(option: Option | None) -> tuple[int, bool]:
+def _accuracy(solve: Solve) -> tuple[int, bool]:
+    option = solve.option("space")
     if option is None:
         return DEFAULT_ACCURACY, False
     for argument in option.arguments:
@@ -78,7 +80,8 @@ def _accuracy(option: Option | None) -> tuple[int, bool]:
             order = _whole(value, "space: fd(order)", option)
             if order not in ACCURACIES:
                 message = f"finite differences have order 2, 4, 6 or 8, not {order}"
-                raise CannotLower("E0502", message, argument.span or option.span, help="solve { space: fd(order=4) }")
+                help = with_options(solve.span, [("space", "fd(order=4)")])
+                raise CannotLower("E0502", message, argument.span or option.span, help=help)
             return order, True
     if option.keywords:
         raise _unsupported(option, f"space: {option.keywords[0][0]}=...")
@@ -98,12 +101,13 @@ def _end(solve: Solve) -> Term | None:
     raise _unsupported(option, f"until: {_word(shown)}")
 
 
-def _tolerance(option: Option | None) -> float:
+def _tolerance(solve: Solve) -> float:
+    option = solve.option("tol")
     if option is None:
         return DEFAULT_TOLERANCE
     value = _number(option.arguments[0]) if len(option.arguments) == 1 else None
     if value is None or not 0 < value < 1:
-        raise CannotLower("E0104", "`tol` is one number between 0 and 1", option.span, help="solve { tol: 1e-6 }")
+        raise CannotLower("E0104", "`tol` is one number between 0 and 1", option.span, help=with_options(solve.span, [("tol", "1e-6")]))
     return float(value)
 
 

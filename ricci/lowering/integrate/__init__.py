@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ricci.dsl.program import Program
+from ricci.dsl.remedies import with_options
 from ricci.dsl.types import Kind
 from ricci.errors import CannotLower
 from ricci.lowering.integrate.methods import METHODS, Integrator, named
@@ -44,7 +45,9 @@ def integrate(program: Program, integrator: Integrator) -> Program:
         held = next((s for s in program.states if s.symbol.kind == Kind.COMPLEX), None)
         if held is not None:
             what = f"the implicit integrator `{method.name}` for the complex field `{held.field}`"
-            raise CannotLower("E0601", f"this version cannot run {what}", integrator.span, help="time: dp54")
+            raise CannotLower(
+                "E0601", f"this version cannot run {what}", integrator.span, help=with_options(program.statement, [("time", "dp54")])
+            )
     return program.with_functions({"advance": time_loop(program, method, integrator.dt)})
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ricci.dsl import reference
 from ricci.dsl.model import Model, Option
 from ricci.dsl.program import Choice, Program
+from ricci.dsl.remedies import quantity, time_unit, with_options
 from ricci.errors import CannotLower
 from ricci.lowering.integrate.explicit import Explicit
 from ricci.lowering.integrate.methods import METHODS, Integrator, named
@@ -161,7 +162,8 @@ def _check_step(integrator: Integrator, program: Program, values: Mapping[str, A
     method = integrator.method
     name = method.name
     if not (dt > 0 and math.isfinite(dt)):
-        raise CannotLower("E0502", f"the step of `{name}` must be positive, it is {dt:g}", integrator.span, help=f"time: {name}(dt=0.01)")
+        message = f"the step of `{name}` must be positive, it is {quantity(dt, program.time_unit, 6)}"
+        raise CannotLower("E0502", message, integrator.span, help=_with_step(program, name, 0.01))
     if not isinstance(method, Explicit) or end <= 0:
         return
     found = rates(program, values, sizes, end)
@@ -172,16 +174,23 @@ def _check_step(integrator: Integrator, program: Program, values: Mapping[str, A
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (low, middle) if _unstable(method.tableau, eigenvalue, middle, end) else (middle, high)
-    field = program.states[found.state].field
-    limit = float(f"{low * 0.95:.1e}")
+    unit = time_unit(program.statement, program.time_unit, "time")
+    rate = f"{abs(eigenvalue) * float(unit.factor):.3g}" + (f" [1/{unit.text}]" if unit.text else "")
     raise CannotLower(
         "E0502",
-        f"`{name}` with dt = {dt:g} is unstable: `{field}` changes at the rate {abs(eigenvalue):.3g}, which allows dt up to {low:.3g}",
+        f"`{name}` with dt = {quantity(dt, unit, 6)} is unstable: `{program.states[found.state].field}` changes at the rate {rate}, "
+        f"which allows dt up to {quantity(low, unit, 3)}",
         integrator.span,
         label="too long a step",
-        help=f"time: {name}(dt={limit:g})",
+        help=_with_step(program, name, 0.95 * low),
         notes=("without `time:` the integrator and its steps follow from `tol`",),
     )
+
+
+def _with_step(program: Program, name: str, dt: float) -> str:
+    """The `solve` with another fixed step."""
+    unit = time_unit(program.statement, program.time_unit, "time")
+    return with_options(program.statement, [("time", f"{name}(dt={quantity(dt, unit, 2)})")])
 
 
 def _unstable(tableau: Tableau, eigenvalue: complex, dt: float, end: float) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ricci.dsl import build
 from ricci.dsl.model import Call, Option
+from ricci.dsl.remedies import instead
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
@@ -58,7 +59,7 @@ def named(option: Option) -> Integrator:
             f"there is no time integrator `{call.name}`",
             span,
             label="unknown",
-            help=_instead(call.name),
+            help=_remedy(option, _instead(call.name)),
             notes=(f"there are {', '.join(METHODS)}",),
         )
     dt = _step(call, method, span)
@@ -68,20 +69,23 @@ def named(option: Option) -> Integrator:
 def _call(option: Option) -> Call:
     values = option.arguments
     if len(values) != 1 or option.keywords:
-        raise CheckFailed("E0104", "`time:` takes one time integrator", option.span, help="time: dp54")
+        raise CheckFailed("E0104", "`time:` takes one time integrator", option.span, help=_remedy(option, "dp54"))
     (value,) = values
     if isinstance(value, Call):
         return value
     if isinstance(value, str):
         return Call(value, span=option.span)
-    raise CheckFailed("E0104", "`time:` takes the name of a time integrator, this is a value", option.span, help="time: rk4(dt=0.01)")
+    raise CheckFailed("E0104", "`time:` takes the name of a time integrator, this is a value", option.span, help=_remedy(option, "dp54"))
+
+
+def _remedy(option: Option, choice: str) -> str:
+    """The `solve` with another choice."""
+    return instead(option.span, f"time: {choice}") if option.span is not None else ""
 
 
 def _instead(name: str) -> str:
     close = nearest(name, METHODS)
-    if close is None:
-        return "time: dp54"
-    return f"time: {close}" if METHODS[close].adaptive else f"time: {close}(dt=0.01)"
+    return close if close is not None and METHODS[close].adaptive else "dp54"
 
 
 def _step(call: Call, method: Method, span: Span | None) -> Term | None:
@@ -89,16 +93,12 @@ def _step(call: Call, method: Method, span: Span | None) -> Term | None:
     extra = [name for name in known if name != "dt"]
     if extra or call.arguments:
         what = f"`{extra[0]}`" if extra else "a value without a name"
-        raise CheckFailed(
-            "E0104", f"`{call.name}` does not take {what}", span, help=f"time: {call.name}(dt=0.01)", notes=("it takes `dt`, the step",)
-        )
+        raise CheckFailed("E0104", f"`{call.name}` does not take {what}", span, label="it takes `dt`, the step")
     dt = known.get("dt")
     if dt is None:
         if not method.adaptive:
-            raise CheckFailed(
-                "E0104", f"`{call.name}` has a fixed step and needs it", span, label="no `dt`", help=f"time: {call.name}(dt=0.01)"
-            )
+            raise CheckFailed("E0104", f"`{call.name}` has a fixed step and needs it", span, label="no `dt`")
         return None
     if not isinstance(dt, Term) or dt.axes or dt.kind > Kind.REAL:
-        raise CheckFailed("E0104", f"the step of `{call.name}` must be a number", span, help=f"time: {call.name}(dt=0.01)")
+        raise CheckFailed("E0104", f"the step of `{call.name}` must be a number", span)
     return build.cast(dt, Kind.REAL)

@@ -50,7 +50,7 @@ def test_periodic_axes_need_the_width_of_the_stencil():
 
 def test_no_grid():
     found = failure(heat("until: t=1"))
-    assert (found.code, found.help) == ("E0601", "solve { grid: x=101 }")
+    assert (found.code, found.help) == ("E0601", "solve { until: t=1; grid: x=101 }")
 
 
 def test_sides_without_a_stable_closure():
