@@ -211,7 +211,8 @@ def _bracket_pass(result: Tokens, starts: frozenset[str]) -> tuple[list[str], li
         if kind in CLOSING.values():
             opener = next((o for o in reversed(stack) if CLOSING[o.kind] == kind), None)
             if opener is None:
-                faults.append((False, token))
+                other = bool(stack) and stack[-1].kind != "{"  # `(x]`: it stands in the place of the right one
+                faults.append((True, stack.pop()) if other else (False, token))
                 if starts:
                     continue  # left out, so that what follows can be read
             else:

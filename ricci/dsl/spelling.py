@@ -27,8 +27,11 @@ def distance(a: str, b: str, limit: int = LARGEST_DISTANCE) -> int:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name within two edits (one for names of three letters or fewer), the nearest and then the first in order."""
-    limit = LARGEST_DISTANCE if len(name) > 3 else 1
+    """The known name within two edits (one for names of three letters or fewer), the nearest and then the first in order.
+
+    A name of one letter is like its other case only: any two of them are one edit apart.
+    """
+    limit = LARGEST_DISTANCE if len(name) > 3 else min(1, len(name) - 1)
     found = [(distance(name.lower(), k.lower(), limit), k) for k in sorted(set(known)) if k != name]
     found = [(d, k) for d, k in found if d <= limit]
     return min(found)[1] if found else None

@@ -14,13 +14,20 @@ def model_of(text, name="test.model"):
     return check(parse(Source(name, text)))
 
 
+def errors_of(text, name="test.model"):
+    """All diagnostics of a text; none of a right one."""
+    try:
+        model_of(text, name)
+    except RicciError as error:
+        return error.diagnostics
+    return ()
+
+
 def error_of(text):
     """The first diagnostic of a wrong text."""
-    try:
-        model_of(text)
-    except RicciError as error:
-        return error.diagnostics[0]
-    raise AssertionError("the text passes")
+    found = errors_of(text)
+    assert found, "the text passes"
+    return found[0]
 
 
 def value_of(text, name, values=None, dims=None):

@@ -20,23 +20,24 @@ def expectation(path: Path) -> tuple[str, int, int]:
     return match[1], int(match[2]), int(match[3])
 
 
-def first_message(source: Source):
-    """The first diagnostic of a text: of the earliest stage that stops, or of the check's notes."""
+def messages(source: Source):
+    """The diagnostics of a text: of the earliest stage that stops, or of the check's notes."""
     try:
         model = driver.check_text(source)
         if model.notes:
-            return model.notes[0]
+            return model.notes
         driver.discretize(model)
     except RicciError as error:
-        return error.diagnostics[0]
+        return error.diagnostics
     raise AssertionError(f"{source.name} passes")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_wrong_model(path):
     code, line, column = expectation(path)
-    found = first_message(Source(path.name, path.read_text(encoding="utf-8")))
+    found, *more = messages(Source(path.name, path.read_text(encoding="utf-8")))
     assert found.span is not None, found
+    assert not more, "one mistake gives one message"
     assert (found.code, found.span.line, found.span.column) == (code, line, column), found.render()
 
 
@@ -55,7 +56,7 @@ def test_its_remedy_can_be_pasted(path):
     source = Source(path.name, path.read_text(encoding="utf-8"))
     if not code.startswith("E00"):
         return
-    found = first_message(source)
+    found = messages(source)[0]
     if not found.help:
         return
     lines = source.text.split("\n")

@@ -6,6 +6,7 @@ understood and cannot be run yet becomes an entry of `Model.unsupported`; everyt
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ricci.dsl.check.statements import check_block
 from ricci.dsl.model import Model, Unit
 from ricci.dsl.types import Size
 from ricci.dsl.units import NUMBER
-from ricci.errors import CheckFailed, Diagnostics
+from ricci.errors import CheckFailed, Diagnostic, Diagnostics
 
 SECOND = Unit(Fraction(1), (("s", Fraction(1)),), "s")
 MOST_EQUALITIES = 100
@@ -57,11 +58,27 @@ def _checked(file: tree.File, equalities: dict[str, Size]) -> Model:
     outer.predefined()
     declarer = Declarer(checker, Scope(outer.scope))
     check_block(declarer, file.statements)
+    checker.diagnostics.errors = first_of_each(checker.diagnostics.errors)
+    assert checker.diagnostics.errors or not checker.silent, "a statement was left out without a message"
     checker.diagnostics.raise_if_any(CheckFailed)
     model.notes = list(checker.diagnostics.notes)
     model.spans = {term: frozenset(spans) for term, spans in checker.spans.items()}
     model.unsupported = sorted(checker.unsupported.values(), key=lambda u: u.span.start if u.span else 0)
     return model
+
+
+def first_of_each(errors: list[Diagnostic]) -> list[Diagnostic]:
+    """Without later places of a name, side or index that was said to be unknown: it is one mistake."""
+    said: set[tuple[str, ...]] = set()
+    out = []
+    for found in sorted(errors, key=lambda d: d.span.start if d.span else -1):
+        names = tuple(re.findall(r"`([^`]*)`", found.message))
+        unknown = found.code in ("E0101", "E0201") or found.message.startswith("there is no ")
+        if not unknown or names not in said:
+            out.append(found)
+        if unknown:
+            said.add(names)
+    return out
 
 
 __all__ = ["check"]

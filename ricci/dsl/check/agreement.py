@@ -35,8 +35,12 @@ def describe(entity: Any) -> str:
         "Sided": "a value at a side",
     }
     if isinstance(entity, Namespace):
-        return f"a {entity.word}"
-    return words.get(type(entity).__name__) or f"a {getattr(entity, 'word', 'name')}"
+        return f"{article(entity.word)} {entity.word}"
+    return words.get(type(entity).__name__) or f"{article(getattr(entity, 'word', 'name'))} {getattr(entity, 'word', 'name')}"
+
+
+def article(word: str) -> str:
+    return "an" if word[:1] in "aeiou" else "a"
 
 
 def rank_word(number: int) -> str:

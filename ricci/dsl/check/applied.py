@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ricci.dsl import tree
-from ricci.dsl.check.context import Context, error
+from ricci.dsl.check.context import Context, error, settled
 from ricci.dsl.check.values import Layered, Namespace, Procedure, Sided, Value
 from ricci.dsl.spelling import nearest
 
 NONE: frozenset[str] = frozenset()
+DERIVATIVE = re.compile(r"d[^\W\d_]\w*")  # what may be a derivative along coordinates
 SOME_VALUE = Value(())  # the value of an inner call, when only its sort matters
 
 
@@ -133,6 +135,8 @@ def _named(function: tree.Name | tree.Attr, context: Context) -> Any:
     rule = context.checker.operator(function.id, context)
     if rule is not None:
         return rule
+    if DERIVATIVE.fullmatch(function.id):
+        settled(context, space=True)
     known = [*context.checker.operators, *(d.name for d in context.scope.all() if d.word in ("fn", "layer", "operator"))]
     guess = nearest(function.id, known)
     raise error(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import agree_axes, agree_units, numeric, rank_word, rational, short
-from ricci.dsl.check.applied import Applied, Rule
-from ricci.dsl.check.context import Context, Side, error, lookup_axis
+from ricci.dsl.check.applied import DERIVATIVE, Applied, Rule
+from ricci.dsl.check.context import Context, Side, error, lookup_axis, settled
 from ricci.dsl.check.expressions import number_of, value_of
 from ricci.dsl.check.scope import unknown
 from ricci.dsl.check.sides import no_side, side_items
@@ -20,7 +19,6 @@ from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
 from ricci.dsl.units import NUMBER, multiply, over, raised
 
-DERIVATIVE = re.compile(r"d[^\W\d_]\w*")
 HIGHEST = 8
 
 
@@ -99,8 +97,10 @@ def general(call: Applied, context: Context) -> Value:
     node = call.node.positional[0]
     coordinate = call.node.positional[1]
     if isinstance(coordinate, tree.Name) and coordinate.id != "t" and context.scope.find(coordinate.id) is None:
+        settled(context, space=True)
         raise unknown(coordinate.id, coordinate.span, [*coordinates_of(context), "t"], "coordinate")
     if not isinstance(coordinate, tree.Name) or not (coordinate.id == "t" or coordinate.id in coordinates_of(context)):
+        settled(context, *([coordinate.id] if isinstance(coordinate, tree.Name) else []), space=True)
         raise error(
             "E0201",
             f"`{short(coordinate)}` is no coordinate",
@@ -312,7 +312,10 @@ def integral(call: Applied, context: Context) -> Value:
     sides = side_items(call.items, context)
     if sides:
         return _over_sides(call, sides, context)
-    inner = context.binding(*[i.id for i in call.items if isinstance(i, tree.Name)])
+    names = [i for i in call.items if isinstance(i, tree.Name)]
+    for name in names:
+        indices.axis_of(name, context)  # before the argument, which may need a side
+    inner = context.binding(*[name.id for name in names])
     value = numeric(value_of(node, inner), node)
     axes = _coordinates_to_remove(call, value, context)
     data = mapped(lambda t: _integrated(t, axes), value.data)

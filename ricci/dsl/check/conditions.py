@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
-from ricci.dsl.check.agreement import demand_unit, describe, numeric, rank_word, short
+from ricci.dsl.check.agreement import article, demand_unit, describe, numeric, rank_word, short
 from ricci.dsl.check.context import Context, Side, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone, refuse_missing
@@ -41,7 +41,7 @@ def field_named(dotted: tree.Dotted, declarer: Declarer) -> Value:
     if declaration is None or declaration.word != "field":
         guess = nearest(dotted.names[0].id, [d.name for d in context.scope.all() if d.word == "field"])
         what = (
-            f"`{dotted.text}` is a {declaration.word}, a condition is about a field"
+            f"`{dotted.text}` is {article(declaration.word)} {declaration.word}, a condition is about a field"
             if declaration
             else f"there is no field `{dotted.text}`"
         )

@@ -75,6 +75,9 @@ class Checker:
     weights: list[Weight] = field(default_factory=list)  # of the layer being read
     modules: dict[str, object] = field(default_factory=dict)
     traits: dict[Term, int] = field(default_factory=dict)  # what occurs in a term (quantities.py)
+    silent: int = 0  # statements that were not read because of what is wrong elsewhere
+    physics_broken: bool = False  # an equation, condition or what they need is wrong: nothing is known of unknowns and time
+    lost_domains: set[str] = field(default_factory=set)  # named, but not declared: their coordinates are not known
 
     def operator(self, name: str, context: Context) -> Rule | None:
         """The operator of this name; `dxx` and the like exist for every coordinate of the model."""
@@ -82,13 +85,13 @@ class Checker:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """One statement: its error is recorded, and the next statement is read."""
+        """One statement: its error is recorded, and the next statement is read. One that needs what is wrong elsewhere is silent."""
         try:
             yield
         except CheckFailed as failure:
             self.diagnostics.absorb(failure)
         except Failed:
-            pass
+            self.silent += 1
 
     def annotation(self, note: tree.Annotation) -> None:
         """An annotation beside a statement: E0104 for an unknown one; those that have no effect yet are noted."""
@@ -190,6 +193,19 @@ def error(
     """A message about one place of the text."""
     span = at.span if isinstance(at, tree.Node) else at
     return CheckFailed(code, message, span, label=label, help=help, notes=notes)
+
+
+def settled(context: Context, *names: str, space: bool = False) -> None:
+    """To be called before a name is said to be unknown: raises `Failed` where another mistake, which has its message, is the cause.
+
+    That is a wrong declaration of one of the names or, where coordinates or sides are at issue (`space`), of a domain.
+    """
+    for name in names:
+        declaration = context.scope.find(name) or context.scope.side(name)
+        if declaration is not None:
+            declaration.resolve()
+    if space and (context.checker.lost_domains or any(d.word == "domain" and d.state == "failed" for d in context.scope.all())):
+        raise Failed("domain")
 
 
 def lookup_axis(context: Context, name: str) -> Axis | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices, modules
-from ricci.dsl.check.agreement import describe, short
+from ricci.dsl.check.agreement import article, describe, short
 from ricci.dsl.check.calculus import derivative_rule
 from ricci.dsl.check.context import Checker, Context, Side, error, lookup_axis
 from ricci.dsl.check.definitions import refuse_lone
@@ -25,6 +25,7 @@ from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Dim, Kind, Size, Type
 from ricci.dsl.units import NUMBER
+from ricci.errors import CheckFailed
 
 KINDS = {"real": Kind.REAL, "complex": Kind.COMPLEX, "int": Kind.INT, "bool": Kind.BOOL}
 RANKS = {"vector": 1, "tensor": 2, "sym": 2}
@@ -38,6 +39,7 @@ class Declarer:
         self.checker = checker
         self.scope = scope
         self.model = checker.model
+        self.refused = False  # a name of the statement that is being declared was declared before
         self.starts: dict[str, list[tree.Initial]] = {}  # `initial z[s=-1] = ...` of recurrences
 
     def context(self, statement: tree.Node | None = None) -> Context:
@@ -46,7 +48,19 @@ class Declarer:
     # names
 
     def enter(self, name: tree.Name, word: str, make: Make, node: tree.Node | None = None) -> None:
-        """Declare a name; E0102 and E0103 where it is taken. `node`: the text that its meaning is read from."""
+        """Declare a name; E0102 and E0103 where it is taken, and then it means nothing. `node`: the text of its meaning."""
+        report = self.checker.diagnostics.absorb
+        declaration = Declaration(name.id, word, name.span, make, report, node=node)
+        try:
+            self.refuse_taken(name, word)
+            self.scope.declarations[name.id] = declaration
+        except CheckFailed as failure:
+            if not (self.refused and failure.code == "E0102"):  # a statement that stands twice is one mistake
+                report(failure)
+            self.refused |= failure.code == "E0102"
+            self.scope.declarations.setdefault(name.id, declaration).state = "failed"
+
+    def refuse_taken(self, name: tree.Name, word: str) -> None:
         span = name.span
         before = self.scope.here(name.id)
         if before is not None:
@@ -57,7 +71,7 @@ class Declarer:
                 raise error("E0103", f"`{name.id}` is a coordinate (line {span.line})", before.span, label="take another name")
             if before.word == "coordinate" and word != "coordinate":
                 raise error("E0103", f"`{name.id}` is a coordinate{where}", span, label="take another name")
-            raise error("E0102", f"`{name.id}` is declared twice", span, label=f"a {before.word} before{where}")
+            raise error("E0102", f"`{name.id}` is declared twice", span, label=f"{article(before.word)} {before.word} before{where}")
         if name.id in PREDEFINED:
             raise error("E0103", f"`{name.id}` is predefined", span, label="take another name")
         outer = self.scope.find(name.id)
@@ -68,7 +82,6 @@ class Declarer:
             raise error("E0103", f"`{name.id}` is an operator that this model uses (line {used.line})", span, label="take another name")
         if used is not None and word in ("fn", "layer") and name.id in self.checker.operators:
             raise error("E0103", f"`{name.id}` is an operator of the language", span, label="take another name")
-        self.scope.declarations[name.id] = Declaration(name.id, word, span, make, self.checker.diagnostics.absorb, node=node)
 
     def predefined(self) -> None:
         """pi, im, inf and t."""
@@ -83,6 +96,7 @@ class Declarer:
     def declare(self, statement: tree.Statement) -> None:
         """Enter the names of one statement."""
         handler = _DECLARES.get(type(statement))
+        self.refused = False
         if handler is not None:
             handler(self, statement)
 
@@ -156,6 +170,9 @@ class Declarer:
         self.enter(statement.name, "domain", make, statement)
         for name in names:
             self.enter(name, "coordinate", partial(self.make_axis, name, make), statement)
+        if any(self.scope.declarations[name.id].state == "failed" for name in (statement.name, *names)):
+            for name in (statement.name, *names):
+                self.scope.declarations[name.id].state = "failed"
 
     def make_domain(self, statement: tree.DomainDeclaration) -> Domain:
         from ricci.dsl.check.geometry import axes_of_shape
@@ -226,6 +243,8 @@ class Declarer:
         domain = declaration.resolve() if declaration is not None and declaration.word == "domain" else None
         if domain is None:
             guess = nearest(name.id, self.model.domains)
+            if guess is None:
+                self.checker.lost_domains.add(name.id)
             known = ", ".join([*self.model.domains, "t"])
             raise error(
                 "E0101", f"there is no domain `{name.id}`", name, label=f"did you mean `{guess}`?" if guess else f"there are {known}"

@@ -28,7 +28,7 @@ from ricci.dsl.check.agreement import (
     words,
 )
 from ricci.dsl.check.applied import SOME_VALUE, applied, member
-from ricci.dsl.check.context import Context, error, lookup_axis
+from ricci.dsl.check.context import Context, error, lookup_axis, settled
 from ricci.dsl.check.indexing import index_value
 from ricci.dsl.check.known import demand_inside, demand_moment, unknown_before
 from ricci.dsl.check.scope import unknown
@@ -123,6 +123,8 @@ def _unknown_name(node: tree.Name, context: Context) -> CheckFailed:
         return error("E0101", f"`{node.id}` is an operator and needs arguments", node, label=f"as in `{rule.signature}`")
     if node.id == "e":
         return error("E0101", "`e` is not declared", node, label="for 2.718... write exp(1)")
+    if context.checker.lost_domains:  # it may be a coordinate
+        settled(context, space=True)
     return unknown(node.id, node.span, context.scope.names())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ricci.dsl import tree
 from ricci.dsl.check.applied import Applied, applied
-from ricci.dsl.check.context import Context, error, lookup_axis
+from ricci.dsl.check.context import Context, error, lookup_axis, settled
 from ricci.dsl.check.values import Axis, Layered, Procedure, Sided, Value
 
 NONE: frozenset[str] = frozenset()
@@ -299,6 +299,8 @@ def axis_of(name: tree.Name, context: Context) -> Axis:
             raise error("E0405", f"`[{name.id}]` is a unit, an index stands here", name, label="a unit stands after a number or in a type")
         from ricci.dsl.spelling import nearest
 
+        if context.checker.lost_domains:  # it may be a coordinate
+            settled(context, space=True)
         known = [d.name for d in context.scope.all() if isinstance(d.entity, Axis)]
         guess = nearest(name.id, known)
         label = f"did you mean `{guess}`?" if guess else "no dim and no coordinate has this name"

@@ -134,8 +134,8 @@ def _of_layer(node: tree.Expr, layer: Layered, declarer: Declarer, path: str) ->
 def without_time(declarer: Declarer) -> bool:
     """Whether no equation has a time derivative; False as long as that is not known because something is wrong."""
     equations = declarer.model.equations
-    if equations:
-        return not any(e.time_order for e in equations)
+    if equations or declarer.checker.physics_broken:
+        return bool(equations) and not any(e.time_order for e in equations)
     return not any(d.word == "field" for d in declarer.scope.declarations.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ricci.dsl import build, tree
-from ricci.dsl.check.context import Context, Side, error
+from ricci.dsl.check.context import Context, Side, error, settled
 from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.model import Coordinate
 from ricci.dsl.spelling import nearest
@@ -49,9 +49,7 @@ def sides_of(names: Sequence[tree.Name], node: tree.Node, context: Context) -> l
         return found
     if len(names) == 1 and first in surfaces(context):
         return [Side("", first)]
-    declaration = context.scope.find(first)
-    if declaration is not None:
-        declaration.resolve()  # a wrong domain has had its message
+    settled(context, first, space=True)
     text = ".".join(n.id for n in names)
     every = [f"{c}.{e}" for c, one in known.items() if not one.periodic for e in ENDS] + [*context.scope.side_names(), *surfaces(context)]
     guess = nearest(text, every)

@@ -9,9 +9,9 @@ from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
-from ricci.dsl.check.agreement import demand_unit, rational, short
+from ricci.dsl.check.agreement import article, demand_unit, rational, short
 from ricci.dsl.check.calculus import coordinates_of
-from ricci.dsl.check.context import Checker, Context, error, lookup_axis
+from ricci.dsl.check.context import Checker, Context, error, lookup_axis, settled
 from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.known import demand_known, demand_moment, known_number
 from ricci.dsl.check.values import Layered, Namespace, Network, Value
@@ -147,7 +147,10 @@ def _over(dotted: tree.Dotted, context: Context) -> None:
     entity = declaration.resolve()
     if declaration.word not in ("param", "layer", "network", "tensor", "field") and not isinstance(entity, Layered | Network):
         raise error(
-            "E0203", f"`{dotted.text}` is a {declaration.word} and cannot be varied", dotted, label="a param, layer, tensor or network can"
+            "E0203",
+            f"`{dotted.text}` is {article(declaration.word)} {declaration.word} and cannot be varied",
+            dotted,
+            label="a param, layer, tensor or network can",
         )
 
 
@@ -177,6 +180,7 @@ def check_grid(keywords: Sequence[tree.Keyword], context: Context) -> tuple[tupl
     for keyword in keywords:
         name = keyword.name.id
         if name not in known:
+            settled(context, name, space=True)
             guess = nearest(name, known)
             label = f"did you mean `{guess}`?" if guess else f"coordinates are {', '.join(known) or 'none'}"
             raise error("E0104", f"there is no coordinate `{name}`", keyword.name, label=label)
@@ -191,6 +195,7 @@ def _stretch(node: tree.Expr, context: Context) -> Call:
     if not isinstance(node, tree.Call) or not isinstance(node.function, tree.Name) or node.function.id != "stretch":
         raise error("E0104", f"`grid` does not take `{short(node)}`", node, label="as in grid: x=100, stretch(x, center=0, by=20)")
     if len(node.positional) != 1 or not isinstance(node.positional[0], tree.Name) or node.positional[0].id not in coordinates_of(context):
+        settled(context, *(n.id for n in node.positional if isinstance(n, tree.Name)), space=True)
         raise error("E0104", "`stretch` takes a coordinate", node, label="as in stretch(x, center=0, by=20)")
     coordinate = node.positional[0].id
     axis = lookup_axis(context, coordinate)
@@ -308,6 +313,7 @@ def _choice(node: tree.Expr, table: Mapping[str, Choice], option: str, context: 
     for argument in node.positional:
         if choice.coordinate:
             if not isinstance(argument, tree.Name) or argument.id not in coordinates_of(context):
+                settled(context, *([argument.id] if isinstance(argument, tree.Name) else []), space=True)
                 raise error(
                     "E0104",
                     f"there is no coordinate `{short(argument)}`",

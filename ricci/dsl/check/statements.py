@@ -10,14 +10,14 @@ from ricci.dsl import tree
 from ricci.dsl.check import indices, notes
 from ricci.dsl.check.agreement import demand_unit, short, truth
 from ricci.dsl.check.conditions import Placed, read_boundary, read_event, read_initial
-from ricci.dsl.check.context import Checker, error
+from ricci.dsl.check.context import Checker, error, settled
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
 from ricci.dsl.check.equations import Candidate, Formulas, formulas_of, match, read_equation, read_reactions
 from ricci.dsl.check.expressions import compared, scalar_of
 from ricci.dsl.check.iterations import read_iterate
 from ricci.dsl.check.looks import computed, read_output, read_plot, refuse_end, refuse_moving
-from ricci.dsl.check.scope import Scope, in_order
+from ricci.dsl.check.scope import Failed, Scope, in_order
 from ricci.dsl.check.solve_options import counted, read_solve, result_of
 from ricci.dsl.check.values import Value
 from ricci.dsl.check.wellposed import check_conditions, check_conservative, check_initials
@@ -120,11 +120,11 @@ def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
 def _physics(declarer: Declarer, statements: Sequence[tree.Statement]) -> list[Placed] | None:
     """Equations first: which unknowns are formulas of others decides what conditions are about. The conditions, if all is well."""
     checker = declarer.checker
-    before = len(checker.diagnostics.errors)
+    before = len(checker.diagnostics.errors) + checker.silent
     broken = any(d.state == "failed" for d in declarer.scope.declarations.values())
     candidates = _candidates(declarer, statements)
     formulas: Formulas | None = None
-    if not broken and len(checker.diagnostics.errors) == before:
+    if not broken and len(checker.diagnostics.errors) + checker.silent == before:
         checker.model.equations += match(candidates, checker) if candidates else []
         formulas = formulas_of(checker)
     placed: list[Placed] = []
@@ -138,7 +138,8 @@ def _physics(declarer: Declarer, statements: Sequence[tree.Statement]) -> list[P
                     initials += _initial(statement, declarer)
                 case tree.Event():
                     checker.model.events.append(read_event(statement, declarer, formulas))
-    if broken or len(checker.diagnostics.errors) > before:
+    if broken or len(checker.diagnostics.errors) + checker.silent > before:
+        checker.physics_broken = True
         return None
     if not candidates and checker.model.fields:
         _unknowns_without_equations(declarer)
@@ -295,6 +296,7 @@ def _sweep(statement: tree.Sweep, declarer: Declarer) -> None:
 
 def _param_named(name: tree.Name, declarer: Declarer) -> None:
     if name.id not in declarer.model.params:
+        settled(declarer.context(), name.id)
         guess = nearest(name.id, declarer.model.params)
         known = ", ".join(declarer.model.params) or "none"
         raise error("E0101", f"there is no param `{name.id}`", name, label=f"did you mean `{guess}`?" if guess else f"params are {known}")
@@ -303,6 +305,8 @@ def _param_named(name: tree.Name, declarer: Declarer) -> None:
 def _solve_named(name: tree.Name | None, declarer: Declarer) -> None:
     known = [s.name for s in declarer.model.solves if s.name]
     if name is not None and name.id not in known:
+        if any(d.name == name.id and d.word == "result" for d in declarer.scope.all()):
+            raise Failed(name.id)  # that `solve` is wrong
         guess = nearest(name.id, known)
         raise error(
             "E0101",
