@@ -219,7 +219,7 @@ class Space:
                 self.nodes[ref >> 1].pop(node, None)
                 if fresh is not None and node in self.written:
                     self.written.add(fresh)
-                again = self._make(node) if fresh is None else self.put(fresh, ref ^ flip) ^ flip
+                again = self._made_again(node) if fresh is None else self.put(fresh, ref ^ flip) ^ flip
                 if self.find(again) != self.find(ref):
                     self.union(again, ref)
 
@@ -247,6 +247,13 @@ class Space:
     def current(self, node: Node) -> Node | None:
         """The node as it is written after unions; None where its normal form is another node."""
         return self._renewed(node)[0]
+
+    def _made_again(self, node: Node) -> int:
+        """`_make`; what the source wrote stays what the source wrote."""
+        trace, self.trace = self.trace, [] if node in self.written else None
+        again = self._make(node)
+        self.trace = trace
+        return again
 
     def _make(self, node: Node) -> int:
         """The node's value through its constructor."""

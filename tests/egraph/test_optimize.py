@@ -89,6 +89,11 @@ def test_shifts_along_other_axes(definition):
     assert_same_values(f"dim i = 3, k = 4\ntensor C[i], D[k]\nlet {definition}\n")
 
 
+@pytest.mark.parametrize("function", ["exp", "sinh", "cosh", "expm1"])
+def test_functions_that_may_overflow_stay_when_their_argument_gets_simpler(function):
+    assert_same_values(f"dim k = 3\ntensor D[k]\nlet y = {function}(abs(sum[k](D[k])*sum[k](D[k])))\nlet z[k] = {function}(log(exp(D[k])))\n")
+
+
 def test_results_that_are_nothing_but_rounding_agree():
     """log(exp(x)) - x is 0 and some 1e-16: that is no difference."""
     for noise in (
