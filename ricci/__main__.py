@@ -4,9 +4,15 @@ from __future__ import annotations
 
 
 def main() -> None:
-    from ricci.faces.cli import main as command
+    try:
+        from ricci.faces.cli import main as command
 
-    command()
+        command()
+    except KeyboardInterrupt:  # before a command has begun
+        import sys
+
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ricci.backends import memory
 from ricci.backends.data import Reader, Stored, split_key
 from ricci.dsl import reference
 from ricci.dsl.model import LAST, Load, Unit
@@ -56,6 +57,7 @@ def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: s
             pending.append(argument)
         else:
             _accept(argument, array, binding)
+    memory.require(memory.data_bytes(program, binding.sizes), "the arrays of the model")
     _evaluate_defaults(pending, binding, seed)
     _inside_of_the_domain(program, binding)
     _same_points(program, binding)
@@ -94,6 +96,7 @@ def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Bindi
             pending.append(argument)
         else:
             _accept(argument, Stored(np.asarray(given), argument.name), binding)
+    memory.require(memory.data_bytes(program, binding.sizes), "the arrays of the model")
     _evaluate_defaults(pending, binding, seed)
     return binding
 

@@ -17,6 +17,7 @@ import numpy as np
 
 import ricci
 from ricci.backends import cache as disk
+from ricci.backends import memory
 from ricci.backends.emit_driver import DriverWriter, Signature, segments
 from ricci.backends.emit_kernel import Argument, Emitted, KernelWriter
 from ricci.backends.source import Namespace, comment
@@ -208,6 +209,7 @@ class Executable:
                 if leaves:
                     touched[id(step)] = [leaf.array for leaf in leaves.values() if hasattr(leaf, "array")]
             storage = allocate(self.plan, dict(key), touched)
+            memory.require(storage.planned_bytes(4 if self.single else 8), "the buffers of the program")
             arenas = {kind: aligned_zeros(storage.lengths.get(kind, 1), self.dtype(kind)) for kind in Kind}
             self._bound = {key: (storage, arenas)}
         return self._bound[key]

@@ -14,6 +14,7 @@ from typing import NoReturn
 USAGE = 64
 INTERNAL = 1
 INTERRUPTED = 130
+NOT_WRITTEN = 5
 
 STAGES = (
     "parse",
@@ -196,15 +197,21 @@ def command(argv: Sequence[str] | None = None) -> int:
     from ricci.errors import RicciError
 
     try:
-        return COMMANDS[arguments.command](arguments)
+        code = COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return code
     except RicciError as error:
         return report_error(error, getattr(arguments, "json", False))
+    except MemoryError as error:
+        return report_error(too_large(error), getattr(arguments, "json", False))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        return report_internal(error, arguments) if error.filename is not None else report_output(error)
     except Exception as error:
         return report_internal(error, arguments)
 
@@ -221,6 +228,23 @@ def report_error(error: Exception, as_json: bool) -> int:
     else:
         print(error.render(), file=sys.stderr)
     return error.exit_code
+
+
+def too_large(error: MemoryError) -> Exception:
+    """An allocation that failed, as the diagnostic that it is for a user."""
+    from ricci.errors import CannotRun
+
+    notes = [text for text in (str(error), "a smaller grid needs less") if text]
+    return CannotRun("E0602", "there is not enough memory", notes=tuple(notes))
+
+
+def report_output(error: OSError) -> int:
+    """Standard output cannot be written: a full disk behind it, as a rule."""
+    import os
+
+    print(f"error[E0810]: cannot write standard output: {error.strerror or error}", file=sys.stderr)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered must not fail again at the end
+    return NOT_WRITTEN
 
 
 def report_internal(error: Exception, arguments: argparse.Namespace) -> int:

@@ -252,3 +252,22 @@ def test_prompt_reads_statements(tmp_path):
     said = ricci("repl", stdin=ROD.replace("solve", "solve") + ":quit\n", folder=tmp_path)
     assert said.returncode == 0, said.stderr
     assert "passed" in said.stdout or "steps" in said.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_standard_output_is_said_and_no_defect(rod):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ricci", "check", str(rod)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 5
+    assert "cannot write standard output" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "internal" not in done.stderr
+
+
+def test_a_grid_beyond_memory_is_refused_before_anything_is_taken(rod):
+    done = ricci("run", rod, "--set", "grid.x=100000000000")
+    assert done.returncode == 3
+    assert "E0602" in done.stderr
+    assert "GiB" in done.stderr or "TiB" in done.stderr
