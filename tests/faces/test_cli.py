@@ -258,7 +258,7 @@ def test_prompt_reads_statements(tmp_path):
 def test_a_full_standard_output_is_said_and_no_defect(rod):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "ricci", "check", str(rod)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "ricci", "check", str(rod / "rod.model")], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 5
     assert "cannot write standard output" in done.stderr
@@ -267,7 +267,7 @@ def test_a_full_standard_output_is_said_and_no_defect(rod):
 
 
 def test_a_grid_beyond_memory_is_refused_before_anything_is_taken(rod):
-    done = ricci("run", rod, "--set", "grid.x=100000000000")
+    done = ricci("run", "rod.model", "--set", "grid.x=100000000000", folder=rod)
     assert done.returncode == 3
     assert "E0602" in done.stderr
     assert "GiB" in done.stderr or "TiB" in done.stderr
