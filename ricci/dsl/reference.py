@@ -19,6 +19,8 @@ def evaluate(terms: Sequence[Term], values: Mapping[str, Any] | None = None, dim
     Arrays of symbols have their axes in canonical order. Values are dropped after their last use. Cost: one numpy operation
     per distinct subterm and nothing recursive.
     """
+    import numpy as np
+
     environment = Environment({} if values is None else values, {} if dims is None else dims)
     order = walk(terms)
     uses: dict[Term, int] = {}
@@ -28,12 +30,13 @@ def evaluate(terms: Sequence[Term], values: Mapping[str, Any] | None = None, dim
     for root in terms:
         uses[root] = uses.get(root, 0) + 1
     done: dict[Term, Any] = {}
-    for term in order:
-        done[term] = OPERATORS[term.op].meaning(term, [done[a] for a in term.args], environment)
-        for a in term.args:
-            uses[a] -= 1
-            if not uses[a]:
-                done.pop(a, None)
+    with np.errstate(all="ignore"):  # IEEE arithmetic: what is not finite is a value, and is looked for in results
+        for term in order:
+            done[term] = OPERATORS[term.op].meaning(term, [done[a] for a in term.args], environment)
+            for a in term.args:
+                uses[a] -= 1
+                if not uses[a]:
+                    done.pop(a, None)
     return [done[t] for t in terms]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -214,3 +215,11 @@ def test_the_language_loads_without_heavy_packages() -> None:
     code = "import sys, ricci.dsl.build, ricci.dsl.reference; print([m for m in ('scipy', 'sympy', 'numba', 'egglog') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_values_that_are_not_finite_raise_no_warnings():
+    x = real("x", i=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (value,) = evaluate([b.div(x, b.mul(x, x))], {"x": np.array([0.0, np.inf, 1e-300])})
+    assert np.isnan(value[0])
