@@ -65,6 +65,7 @@ def scanner() -> re.Pattern[str]:
     double = [s for s in others if len(s) > 1]
     single = [s for s in others if len(s) == 1]
     alternatives = [
+        r"(?P<DOTS>\.{3,})",
         rf"(?P<NUMBER>{grammar.patterns['NUMBER']})",
         rf"(?P<NAME>{grammar.patterns['NAME']})",
         r"(?P<SPACE>[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+)",
@@ -121,7 +122,12 @@ def _scan(result: Tokens, errors: Diagnostics) -> None:
             if len(errors.errors) == MANY:  # not a text at all
                 errors.raise_if_any(ParseFailed)
             continue
-        if kind == "OPEN_STRING":
+        if kind == "DOTS":
+            result.broken.append(start)
+            errors.add("E0001", f"`{match[0]}` has no meaning here", Span(source, start, end), label="a range is written `lo..hi`")
+            result.edits[start] = (start, end, "..")
+            kind = ".."
+        elif kind == "OPEN_STRING":
             result.broken.append(start)
             errors.add("E0002", "this string is not closed on its line", Span(source, start, end), label='a `"` is missing')
             result.edits[start] = (end, end, '"')

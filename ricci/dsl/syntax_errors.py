@@ -5,12 +5,14 @@ A remedy is found by trying: edits of the statement at the error, the likeliest 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 from ricci.dsl import table
 from ricci.dsl.lexer import CLOSING, CONTINUES, Token, Tokens, statement_keywords, tokenize
+from ricci.dsl.remedies import one_line
 from ricci.dsl.spelling import nearest
 from ricci.errors import Diagnostic, Diagnostics, ParseFailed, Source, Span
 
@@ -257,15 +259,29 @@ def bare_unit(s: Situation) -> Diagnostic | None:
         return None
     from ricci.dsl.units import Units
 
-    if Units().get(s.token.text):
-        ends = [t.end for t in s.tokens[s.at : s.at + 12] if t.braces == s.token.braces]
-        for end in reversed(ends):
-            help = s.mended((s.token.start, s.token.start, "["), (end, end, "]"))
-            if help:
-                unit = s.source.text[s.token.start : end]
-                span = Span(s.source, s.token.start, end)
-                return s.error("E0001", "a unit stands in brackets behind its number", span, f"write `[{unit}]`", help)
+    units = Units()
+    declared = {name.text for word, name in pairwise(s.tokens) if word.text == "unit"}
+    for end in reversed(_ends_of_unit(s, lambda name: name in declared or units.get(name) is not None)):
+        help = s.mended((s.token.start, s.token.start, "["), (end, end, "]"))
+        if help:
+            unit = s.source.text[s.token.start : end]
+            span = Span(s.source, s.token.start, end)
+            return s.error("E0001", "a unit stands in brackets behind its number", span, f"write `[{unit}]`", help)
     return None
+
+
+def _ends_of_unit(s: Situation, known: Callable[[str], bool]) -> list[int]:
+    """Where a unit that starts at the token may end: it is made of names of units and of numbers in exponents."""
+    ends: list[int] = []
+    before = ""
+    for token in s.tokens[s.at : s.at + 12]:
+        if (token.kind == "NAME" and not known(token.text)) or (token.kind == "NUMBER" and before not in ("^", "**", "-", "(")):
+            break
+        if token.kind not in ("NAME", "NUMBER", "^", "**", "*", "/", "(", ")", "-"):
+            break
+        before = token.kind
+        ends.append(token.end)
+    return ends
 
 
 def missing_product_sign(s: Situation) -> Diagnostic | None:
@@ -305,9 +321,56 @@ def comma_between_options(s: Situation) -> Diagnostic | None:
     if s.token.kind != ":" or s.at - 2 <= s.first or s.tokens[s.at - 2].kind != ",":
         return None
     comma = s.tokens[s.at - 2]
-    help = s.mended((comma.start, comma.end, ";"))
+    help = s.mended(*_separated(s.tokens[s.at - 2 : s.after]))
     span = Span(s.source, comma.start, comma.end)
     return s.error("E0001", "`,` separates values of one option", span, "options are separated by `;`", help) if help else None
+
+
+def _separated(tokens: Sequence[Token]) -> list[tuple[int, int, str]]:
+    """Edits that put `;` for every `,` before `name:`."""
+    return [
+        (a.start, a.end, ";")
+        for a, b, c in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        if (a.kind, b.kind, c.kind) == (",", "NAME", ":")
+    ]
+
+
+def grid_without_axes(s: Situation) -> Diagnostic | None:
+    """`grid = 41` for `grid: x=41`."""
+    if s.kinds != ["NAME"] or s.tokens[s.first].text != "grid" or s.token.kind != "=" or s.at + 2 >= len(s.tokens):
+        return None
+    number, behind = s.tokens[s.at + 1 : s.at + 3]
+    places = zip(s.tokens, s.tokens[1:], s.tokens[2:], strict=False)
+    axes = dict.fromkeys(b.text for a, b, c in places if a.kind in (":", ",") and b.kind == "NAME" and c.text == "in")
+    if number.kind != "NUMBER" or behind.kind not in ("_SEP", "}") or not axes:
+        return None
+    help = s.mended((s.tokens[s.first].end, number.end, ": " + ", ".join(f"{axis}={number.text}" for axis in axes)))
+    return s.error("E0001", f"expected `:`, found {s.found}", None, "a number of points for each coordinate", help)
+
+
+def parentheses_for_braces(s: Situation) -> Diagnostic | None:
+    """`solve (grid: x=41, until: t=1)` for `solve { grid: x=41; until: t=1 }`."""
+    if s.token.kind != "(" or "{" not in s.expected:
+        return None
+    depth = 0
+    for i in range(s.at, s.after):
+        depth += (s.tokens[i].kind == "(") - (s.tokens[i].kind == ")")
+        if depth == 0:
+            closing = s.tokens[i]
+            edits = [(s.token.start, s.token.end, "{"), (closing.start, closing.end, "}"), *_separated(s.tokens[s.at : i])]
+            return s.error("E0001", f"expected `{{`, found {s.found}", None, "options stand in braces", s.mended(*edits))
+    return None
+
+
+def domain_without_name(s: Situation) -> Diagnostic | None:
+    """`domain x in 0..1` for `domain D: x in 0..1`."""
+    if s.kinds[:1] != ["domain"] or len(s.kinds) != 2 or s.token.text != "in" or not s.previous:
+        return None
+    taken = {t.text for t in s.tokens}
+    name = next(n for n in ("D", "Domain", *(f"D{k}" for k in range(1, len(taken) + 2))) if n not in taken)
+    help = s.mended((s.previous.start, s.previous.start, f"{name}: "))
+    message = f"`{s.previous.text}` is a coordinate, a domain has a name of its own"
+    return s.error("E0001", message, Span(s.source, s.previous.start, s.previous.end), "", help) if help else None
 
 
 def pair_for_range(s: Situation) -> Diagnostic | None:
@@ -351,6 +414,7 @@ def misspelt_keyword(s: Situation) -> Diagnostic | None:
 SLIPS: tuple[Callable[[Situation], Diagnostic | None], ...] = (
     reserved_word,
     first_word,
+    domain_without_name,
     equation_with_comparison,
     comparison_with_equals,
     bare_unit,
@@ -360,11 +424,33 @@ SLIPS: tuple[Callable[[Situation], Diagnostic | None], ...] = (
     file_name,
     field_without_place,
     comma_between_options,
+    grid_without_axes,
+    parentheses_for_braces,
 )
 
 
 def diagnose(s: Situation) -> tuple[Diagnostic, int]:
     """The message about an error, and the token to go on with."""
+    diagnostic, after = _diagnosed(s)
+    return (replace(diagnostic, help=whole(s, diagnostic.help)) if diagnostic.help else diagnostic), after
+
+
+def whole(s: Situation, help: str) -> str:
+    """A remedy for an option of `solve` as the whole statement; "" where that is wrong in other places, too."""
+    word = s.tokens[s.first]
+    if not word.braces:
+        return help
+    opening = next((i for i in range(s.first - 1, -1, -1) if s.tokens[i].kind == "{" and s.tokens[i].braces == word.braces - 1), 0)
+    start = next((i for i in range(opening, -1, -1) if s.tokens[i].kind == "_SEP" and s.tokens[i].braces < word.braces), -1) + 1
+    if s.tokens[start].text != "solve":
+        return help
+    end = next((t.end for t in s.tokens[s.at :] if t.kind == "}" and t.braces == word.braces), len(s.source.text))
+    begin, stop = s.bounds
+    text = s.source.text
+    return one_line(text[s.tokens[start].start : begin] + help + text[stop:end])
+
+
+def _diagnosed(s: Situation) -> tuple[Diagnostic, int]:
     cut = unfinished(s) or newline_before_brace(s)
     if cut:
         return cut

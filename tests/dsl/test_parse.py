@@ -259,8 +259,8 @@ REFUSED = [
     ("boundary u on x.lo: u + 3*dn(u = exp(-t)", "E0002", 1, 29, "`(` is never closed", "boundary u on x.lo: u + 3*dn(u) = exp(-t)"),
     ('let a = "abc', "E0002", 1, 9, "this string is not closed on its line", 'let a = "abc"'),
     ("let y = a)", "E0001", 1, 10, "`)` closes nothing", "let y = a"),
-    ("solve { grid = 41 }", "E0001", 1, 14, "expected `:`, found `=`", "grid: 41"),
-    ("solve { grid: x=41, until: t=1 }", "E0001", 1, 19, "`,` separates values of one option", "grid: x=41; until: t=1"),
+    ("solve { grid = 41 }", "E0001", 1, 14, "expected `:`, found `=`", "solve { grid: 41 }"),
+    ("solve { grid: x=41, until: t=1 }", "E0001", 1, 19, "`,` separates values of one option", "solve { grid: x=41; until: t=1 }"),
     ("solve minimise f over W { }", "E0001", 1, 7, "expected `minimize`, found `minimise`", "solve minimize f over W { }"),
     ("field u\n", "E0001", 1, 7, "`u` is a field on nothing", "field u(t)"),
     ("domain D: x in 0..1\nfield u", "E0001", 2, 7, "`u` is a field on nothing", "field u(D)"),
@@ -293,7 +293,7 @@ def test_refused(text, code, line, column, message, help):
 @pytest.mark.parametrize("text", [r[0] for r in REFUSED if r[5] and "\n" not in r[0]], ids=lambda t: t[:30])
 def test_the_remedy_parses_when_pasted(text):
     help = errors(text).diagnostics[0].help
-    read(help if not text.startswith("solve {") else f"solve {{ {help} }}")
+    read(help)
 
 
 def test_no_message_names_what_users_cannot_write():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ricci import driver
-from ricci.errors import RicciError, Source
+from ricci.dsl import tree
+from ricci.errors import Diagnostic, RicciError, Source, Span
 
 FILES = sorted((Path(__file__).parents[1] / "models" / "wrong").glob("*.model"))
+MISSING = ("E0301", "E0303", "E0305", "E0601", "E0707")  # the remedy may be a further statement
+ELSEWHERE = ("E0301", "E0303", "E0305", "E0601")  # about what a text lacks, wherever the place is that shows it
 HEADER = re.compile(r"# expect: ([EWN]0\d{3}) (\d+):(\d+)")
 
 
@@ -41,29 +45,53 @@ def test_wrong_model(path):
     assert (found.code, found.span.line, found.span.column) == (code, line, column), found.render()
 
 
-def lines_with_errors(source: Source) -> list[int]:
+def errors_of(source: Source) -> tuple[Diagnostic, ...]:
     try:
-        driver.parse(source)
+        driver.discretize(driver.check_text(source))
     except RicciError as error:
-        return [d.span.line for d in error.diagnostics if d.span]
-    return []
+        return error.diagnostics
+    return ()
+
+
+def statement_at(source: Source, span: Span) -> tuple[int, int]:
+    """The innermost statement around a place; where the text does not parse, its lines, of a `solve` up to its brace."""
+    try:
+        statements = driver.parse(source).statements
+    except RicciError:
+        first, after = source.text.rfind("\n", 0, span.start) + 1, source.text.find("\n", span.end)
+        solve = re.search(r"^solve[^}]*\}?", source.text, re.M)
+        if solve and solve.start() <= span.start <= solve.end():
+            return solve.span()
+        return first, after if after >= 0 else len(source.text)
+    spans = [n.span for s in statements for n in tree.walk(s) if isinstance(n, tree.Statement)]
+    inside = [s for s in spans if s.start <= span.start and span.end <= s.end]
+    innermost = min(inside, key=lambda s: s.end - s.start)
+    return innermost.start, innermost.end
+
+
+def pasted(source: Source, message: Diagnostic) -> Iterator[tuple[str, int]]:
+    """The text with the remedy in place of the statement and, for what is missing, behind it; and where the remedy begins."""
+    start, end = statement_at(source, message.span)
+    yield source.text[:start] + message.help + source.text[end:], start
+    if message.code in MISSING:
+        yield source.text.rstrip("\n") + "\n" + message.help + "\n", len(source.text.rstrip("\n")) + 1
+
+
+def is_mended(message: Diagnostic, text: str, start: int, name: str) -> bool:
+    """Whether the message is gone and the pasted statement has no error of its own. What a text lacks elsewhere, it still lacks."""
+    after = errors_of(Source(name, text))
+    own = [e for e in after if e.span and start <= e.span.start < start + len(message.help) and e.code not in ELSEWHERE]
+    return not own and all((e.code, e.message) != (message.code, message.message) for e in after)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_its_remedy_can_be_pasted(path):
-    """A remedy of one line, put in the place of the statement it is about, is not refused by the parser for what it replaces."""
-    code, line, _ = expectation(path)
+    """Every remedy is a statement on its own, and in place of the wrong one (or added, where one is missing) it checks."""
     source = Source(path.name, path.read_text(encoding="utf-8"))
-    if not code.startswith("E00"):
-        return
-    found = messages(source)[0]
-    if not found.help:
-        return
-    lines = source.text.split("\n")
-    lines[line - 1] = (
-        found.help if not lines[line - 1].startswith("solve {") or found.help.startswith("solve") else f"solve {{ {found.help} }}"
-    )
-    assert line not in lines_with_errors(Source(path.name, "\n".join(lines)))
+    for message in errors_of(source)[:1]:
+        if message.help:
+            driver.parse(Source("remedy", message.help))
+            assert any(is_mended(message, text, start, path.name) for text, start in pasted(source, message)), message.render()
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if not expectation(p)[0].startswith("E00")], ids=lambda p: p.stem)
