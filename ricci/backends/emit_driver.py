@@ -62,6 +62,8 @@ DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset(
         "k",
     ]
 )
+MEETING = "gone = meet(gate, gone, threads)"
+ROUTINE_CALL = "invoke(code["
 SCALAR_ARRAYS = {Kind.REAL: "real", Kind.INT: "whole", Kind.BOOL: "whole", Kind.COMPLEX: "cplx"}
 PARTIALS = {Kind.REAL: "part", Kind.INT: "ipart", Kind.BOOL: "ipart", Kind.COMPLEX: "zpart"}
 
@@ -77,7 +79,11 @@ class Signature:
     partial_rows: dict[str, int] = field(default_factory=lambda: {"part": 0, "ipart": 0, "zpart": 0})
     drivers: list[str] = field(default_factory=list)
     kernels: dict[str, int] = field(default_factory=dict)  # function -> place of its address in `code`
-    routines: dict[str, None] = field(default_factory=dict)
+    routines: dict[str, int] = field(default_factory=dict)  # function -> place of its address in `code`, like kernels
+
+    def place(self, functions: dict[str, int], name: str) -> int:
+        """The place in `code` of the address of a kernel or a routine."""
+        return functions.setdefault(name, len(self.kernels) + len(self.routines))
 
 
 @dataclass
@@ -202,7 +208,7 @@ class _Body:
 
     def meet(self) -> None:
         """All threads wait for each other."""
-        self.line("gone = meet(gate, gone, threads)")
+        self.line(MEETING)
         self.reading = False
 
     def fence(self) -> None:
@@ -268,7 +274,8 @@ class _Body:
 
     def call(self, emitted: Emitted, arguments: Sequence[str]) -> str:
         """Text of the call of a kernel."""
-        number = self.writer.signature.kernels.setdefault(emitted.name, len(self.writer.signature.kernels))
+        sig = self.writer.signature
+        number = sig.place(sig.kernels, emitted.name)
         zeros = {Kind.REAL: "float32(0.0)" if self.writer.single else "0.0", Kind.INT: "0", Kind.BOOL: "False"}
         zeros[Kind.COMPLEX] = "complex64(0.0)" if self.writer.single else "0j"
         result = "(" + "".join(f"{zeros[t.kind]}, " for t, _ in emitted.totals).rstrip() + ")" if emitted.totals else "None"
@@ -386,20 +393,22 @@ class _Body:
         self.frame.lines += self._nested(step.body)
 
     def _routine(self, step: Routine) -> None:
-        """Views of dense slots need no memory; one thread works."""
-        self.writer.signature.routines[step.function] = None
+        """One thread works, also on the routines that follow. A table is given as its arena, where it begins, its extents."""
+        sig = self.writer.signature
+        number = sig.place(sig.routines, step.function)
         texts: list[str] = []
         for a in step.arguments:
             if isinstance(a, Table):
-                rows = self.size(a.rows)
-                columns = None if a.columns is None else self.size(a.columns)
-                at, length = self.address(a.slot.name), rows if columns is None else f"{rows}*{columns}"
-                view = f"{ARENAS[a.slot.kind]}[{at}:{at} + {length}]"
-                texts.append(view if columns is None else f"{view}.reshape(({rows}, {columns}))")
+                texts += [ARENAS[a.slot.kind], self.address(a.slot.name), self.size(a.rows)]
+                texts += [] if a.columns is None else [self.size(a.columns)]
             else:
                 texts.append(self.size(a) if isinstance(a, Size) else self._value(a))
-        self.line("if me == 0:")
-        self.line(f"    {step.function}({', '.join(texts)})")
+        lines = self.frame.lines
+        if len(lines) > 1 and lines[-1] == MEETING and lines[-2].startswith(f"    {ROUTINE_CALL}") and not self.reading:
+            lines.pop()
+        else:
+            self.line("if me == 0:")
+        self.line(f"    {ROUTINE_CALL}{number}], None, {', '.join(texts)})  # {step.function}")
         self.meet()
 
     def _repeat(self, step: Repeat) -> None:

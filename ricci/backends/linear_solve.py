@@ -1,11 +1,13 @@
 """Direct solvers that generated modules call: assembly of band matrices, their LU factors, and solves with them.
 
-Plain functions of arrays and scalars, written so that numba compiles them and numpy runs them as they are. A generated
-module takes the functions of `SOURCES` as they stand here; they call nothing but each other and numpy, allocate nothing,
-and are deterministic. A singular matrix gives factors with NaN on the diagonal, hence a solution of NaN: the time loop
-sees a step that is not finite and makes it smaller.
+Plain functions of arrays and scalars, written so that numba compiles them and numpy runs them as they are (`routines.py`
+makes one module of them). They call nothing but each other and numpy, allocate nothing, and are deterministic. A singular
+matrix gives factors with NaN on the diagonal, hence a solution of NaN: the time loop sees a step that is not finite and
+makes it smaller.
 
-Band storage is row-major: `band[i, j - i + lower]` holds A[i, j] for -lower <= j - i <= upper; `lower` further columns on
+An array argument `name` is the flat memory that it lies in: its elements begin at `name_at`, there are `name_rows` of them,
+of a matrix rows of `band_width`.
+Band storage is row-major: entry (i, j - i + lower) holds A[i, j] for -lower <= j - i <= upper; `lower` further columns on
 the right take the fill of row exchanges, so that a row has `2*lower + upper + 1` entries.
 Unknowns are ordered as `dsl/ops/band.py: Layout` says: arrays of up to three axes, each with its extent, the node at index 0,
 and the size, stride and ring flag of its grid axis (an absent axis: 1, 0, 1, 0, 0).
@@ -21,12 +23,13 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-def band_clear(band: Array, lower: int) -> None:
+def band_clear(band: Array, band_at: int, band_rows: int, band_width: int, lower: int) -> None:
     """The unit matrix."""
-    for i in range(band.shape[0]):
-        for j in range(band.shape[1]):
-            band[i, j] = 0.0
-        band[i, lower] = 1.0
+    for i in range(band_rows):
+        at = band_at + i * band_width
+        for j in range(band_width):
+            band[at + j] = 0.0
+        band[at + lower] = 1.0
 
 
 def ring_place(node: int, size: int, ring: int) -> int:
@@ -38,7 +41,7 @@ def ring_place(node: int, size: int, ring: int) -> int:
 
 
 def band_claim(
-    band: Array, lower: int, row: int,
+    band: Array, band_at: int, band_rows: int, band_width: int, lower: int, row: int,
     n0: int, first0: int, size0: int, stride0: int, ring0: int,
     n1: int, first1: int, size1: int, stride1: int, ring1: int,
     n2: int, first2: int, size2: int, stride2: int, ring2: int,
@@ -49,11 +52,13 @@ def band_claim(
         for i1 in range(n1):
             at1 = at0 + ring_place(i1 + first1, size1, ring1) * stride1
             for i2 in range(n2):
-                band[at1 + ring_place(i2 + first2, size2, ring2) * stride2, lower] = 0.0
+                i = at1 + ring_place(i2 + first2, size2, ring2) * stride2
+                band[band_at + i * band_width + lower] = 0.0
 
 
 def band_add(
-    band: Array, lower: int, values: Array, same: int, row: int, column: int, offset0: int, offset1: int, offset2: int,
+    band: Array, band_at: int, band_rows: int, band_width: int, lower: int,
+    values: Array, values_at: int, values_rows: int, same: int, row: int, column: int, offset0: int, offset1: int, offset2: int,
     n0: int, first0: int, size0: int, stride0: int, ring0: int,
     n1: int, first1: int, size1: int, stride1: int, ring1: int,
     n2: int, first2: int, size2: int, stride2: int, ring2: int,
@@ -72,11 +77,12 @@ def band_add(
                 if to2 >= 0:
                     i = at1 + ring_place(i2 + first2, size2, ring2) * stride2
                     j = column + to0 * stride0 + to1 * stride1 + to2 * stride2
-                    band[i, j - i + lower] += values[0 if same != 0 else (i0 * n1 + i1) * n2 + i2]
+                    here = 0 if same != 0 else (i0 * n1 + i1) * n2 + i2
+                    band[band_at + i * band_width + j - i + lower] += values[values_at + here]
 
 
 def band_pack(
-    vector: Array, values: Array, row: int,
+    vector: Array, vector_at: int, vector_rows: int, values: Array, values_at: int, values_rows: int, row: int,
     n0: int, first0: int, size0: int, stride0: int, ring0: int,
     n1: int, first1: int, size1: int, stride1: int, ring1: int,
     n2: int, first2: int, size2: int, stride2: int, ring2: int,
@@ -87,11 +93,12 @@ def band_pack(
         for i1 in range(n1):
             at1 = at0 + ring_place(i1 + first1, size1, ring1) * stride1
             for i2 in range(n2):
-                vector[at1 + ring_place(i2 + first2, size2, ring2) * stride2] = values[(i0 * n1 + i1) * n2 + i2]
+                place = at1 + ring_place(i2 + first2, size2, ring2) * stride2
+                vector[vector_at + place] = values[values_at + (i0 * n1 + i1) * n2 + i2]
 
 
 def band_unpack(
-    vector: Array, values: Array, row: int,
+    vector: Array, vector_at: int, vector_rows: int, values: Array, values_at: int, values_rows: int, row: int,
     n0: int, first0: int, size0: int, stride0: int, ring0: int,
     n1: int, first1: int, size1: int, stride1: int, ring1: int,
     n2: int, first2: int, size2: int, stride2: int, ring2: int,
@@ -102,63 +109,74 @@ def band_unpack(
         for i1 in range(n1):
             at1 = at0 + ring_place(i1 + first1, size1, ring1) * stride1
             for i2 in range(n2):
-                values[(i0 * n1 + i1) * n2 + i2] = vector[at1 + ring_place(i2 + first2, size2, ring2) * stride2]
+                place = at1 + ring_place(i2 + first2, size2, ring2) * stride2
+                values[values_at + (i0 * n1 + i1) * n2 + i2] = vector[vector_at + place]
 
 
-def vector_clear(vector: Array) -> None:
+def vector_clear(vector: Array, vector_at: int, vector_rows: int) -> None:
     """Zero."""
-    for i in range(vector.shape[0]):
-        vector[i] = 0.0
+    for i in range(vector_rows):
+        vector[vector_at + i] = 0.0
 
 
-def band_factor(band: Array, lower: int, upper: int, pivots: Array) -> None:
-    """P A = L U in place for a band matrix, partial pivoting. `band` (n, 2*lower + upper + 1). Cost 2 n lower (lower + upper).
+def band_factor(
+    band: Array, band_at: int, band_rows: int, band_width: int, lower: int, upper: int, pivots: Array, pivots_at: int, pivots_rows: int
+) -> None:
+    """P A = L U in place for a band matrix, partial pivoting. Cost 2 n lower (lower + upper).
 
     Multipliers stay where they arise (earlier ones are not exchanged later): `band_solve` interleaves exchanges and elimination.
     """
-    n = band.shape[0]
+    n = band_rows
     reach = lower + upper
     for k in range(n):
+        top = band_at + k * band_width + lower
         last = min(lower, n - 1 - k)
-        best = 0
+        best, largest = 0, abs(band[top])
         for r in range(1, last + 1):
-            if abs(band[k + r, lower - r]) > abs(band[k + best, lower - best]):
-                best = r
-        pivots[k] = k + best
+            size = abs(band[top + r * (band_width - 1)])
+            if size > largest:
+                best, largest = r, size
+        pivots[pivots_at + k] = k + best
         width = min(reach, n - 1 - k) + 1
         if best != 0:
+            other = top + best * (band_width - 1)
             for j in range(width):
-                held = band[k, lower + j]
-                band[k, lower + j] = band[k + best, lower - best + j]
-                band[k + best, lower - best + j] = held
-        if band[k, lower] == 0.0:
-            band[k, lower] = np.nan
+                held = band[top + j]
+                band[top + j] = band[other + j]
+                band[other + j] = held
+        if band[top] == 0.0:
+            band[top] = np.nan
         for r in range(1, last + 1):
-            factor = band[k + r, lower - r] / band[k, lower]
-            band[k + r, lower - r] = factor
+            first = top + r * (band_width - 1)
+            factor = band[first] / band[top]
+            band[first] = factor
             if factor != 0.0:
                 for j in range(1, width):
-                    band[k + r, lower - r + j] -= factor * band[k, lower + j]
+                    band[first + j] -= factor * band[top + j]
 
 
-def band_solve(band: Array, lower: int, upper: int, pivots: Array, vector: Array) -> None:
+def band_solve(
+    band: Array, band_at: int, band_rows: int, band_width: int, lower: int, upper: int,
+    pivots: Array, pivots_at: int, pivots_rows: int, vector: Array, vector_at: int, vector_rows: int,
+) -> None:  # fmt: skip
     """x with A x = vector, in place, from the factors of `band_factor`. Cost 2 n (2 lower + upper)."""
-    n = band.shape[0]
+    n = band_rows
     reach = lower + upper
     for k in range(n):
-        p = pivots[k]
+        p = vector_at + pivots[pivots_at + k]
         held = vector[p]
-        vector[p] = vector[k]
-        vector[k] = held
+        vector[p] = vector[vector_at + k]
+        vector[vector_at + k] = held
         if held != 0.0:
             for r in range(1, min(lower, n - 1 - k) + 1):
-                vector[k + r] -= band[k + r, lower - r] * held
+                vector[vector_at + k + r] -= band[band_at + (k + r) * band_width + lower - r] * held
     for r in range(n):
         i = n - 1 - r
-        total = vector[i]
+        at = band_at + i * band_width + lower
+        total = vector[vector_at + i]
         for j in range(1, min(reach, n - 1 - i) + 1):
-            total -= band[i, lower + j] * vector[i + j]
-        vector[i] = total / band[i, lower]
+            total -= band[at + j] * vector[vector_at + i + j]
+        vector[vector_at + i] = total / band[at]
 
 
 SOURCES = (band_clear, ring_place, band_claim, band_add, band_pack, band_unpack, vector_clear, band_factor, band_solve)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
 import os
 import platform
 from collections.abc import Mapping
@@ -17,7 +15,7 @@ import numpy as np
 
 import ricci
 from ricci.backends import cache as disk
-from ricci.backends import memory
+from ricci.backends import memory, routines
 from ricci.backends.emit_driver import DriverWriter, Signature, segments
 from ricci.backends.emit_kernel import Argument, Emitted, KernelWriter
 from ricci.backends.source import Namespace, comment
@@ -113,8 +111,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
     writer = DriverWriter(plan, kernels, single)
     drivers = writer.write()
     title = f'"""{comment(plan.function.name)[2:].replace(chr(34), "").replace(chr(92), "")}: generated code."""\n\n'
-    routines = routine_text(list(writer.signature.routines))
-    source = title + HEADER.format(n=lanes) + "\n\n" + "\n".join([*routines, *functions, *drivers])
+    source = title + HEADER.format(n=lanes) + "\n\n" + "\n".join([*functions, *drivers])
     return Program(plan, tuple((k, *v) for k, v in kernels.items()), writer.signature, source)
 
 
@@ -126,22 +123,6 @@ def kernel_text(emitted: Emitted) -> list[str]:
     return ["@njit(**kernel)", f"def {emitted.name}({arguments}):", *["    " + line for line in emitted.body], "", ""]
 
 
-def routine_text(names: list[str]) -> list[str]:
-    """Functions of linear_solve.py as part of a generated module, without annotations."""
-    from ricci.backends import linear_solve
-
-    out: list[str] = []
-    for function in linear_solve.SOURCES if names else ():
-        tree = ast.parse(inspect.getsource(function))
-        definition = tree.body[0]
-        assert isinstance(definition, ast.FunctionDef)
-        definition.returns = None
-        for argument in definition.args.args:
-            argument.annotation = None
-        out += ["@njit(**kernel)", *ast.unparse(tree).splitlines(), "", ""]
-    return out
-
-
 @dataclass
 class Executable:
     """A compiled function: `executable(arguments, sizes, threads)` gives its results by name, in canonical axis order."""
@@ -150,7 +131,8 @@ class Executable:
     module: Any
     single: bool = False
     serial_points: int = SERIAL_POINTS  # nests below this many points are not worth a second thread
-    code: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # addresses of the compiled kernels
+    library: Any = None  # the module of the routines, if there are any
+    code: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # addresses of the compiled kernels and routines
     _bound: dict[tuple[tuple[str, int], ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
 
     @property
@@ -169,8 +151,11 @@ class Executable:
         n = numba.int64
         types = {Kind.REAL: real, Kind.INT: n, Kind.BOOL: numba.boolean, Kind.COMPLEX: cplx}
         emitted = {e.name: e for _, _, e in self.program.kernels}
-        self.code = np.zeros(len(self.program.signature.kernels) + 1, np.int64)
-        for name, k in self.program.signature.kernels.items():
+        sig = self.program.signature
+        self.code = np.zeros(len(sig.kernels) + len(sig.routines) + 1, np.int64)
+        for name, k in sig.routines.items():
+            self.code[k] = routines.address(self.library, name, real)
+        for name, k in sig.kernels.items():
             function = getattr(self.module, name)
             parts = tuple(_argument_type(a, types) for a in emitted[name].arguments)
             function.compile(parts)
@@ -316,7 +301,7 @@ class Executable:
 
     def asm(self) -> str:
         """Assembly of the compiled kernels and drivers."""
-        fresh = Executable(self.program, disk.load_aside(self.program.source, toolchain()), self.single)
+        fresh = Executable(self.program, disk.load_aside(self.program.source, toolchain()), self.single, library=self.library)
         fresh.compile()  # code that comes from the disk cache cannot be printed
         out: list[str] = []
         for name, item in vars(fresh.module).items():
@@ -346,18 +331,27 @@ def _argument_type(argument: Argument, types: Mapping[Kind, Any]) -> Any:
 def compile_plan(plan: Plan, single: bool = False, use_cache: bool = True) -> Executable:
     """Emit and load the module of a plan."""
     program = emit(plan, single)
-    module = disk.load_module(program.source, toolchain(), use_cache)
-    executable = Executable(program, module, single)
+    executable = _loaded(program, single, use_cache)
     try:
         executable.compile()
     except Exception:  # compiled code that cannot be kept or read back: once more without the disk
         if not use_cache:
             raise
-        disk.forget(module)
-        executable = Executable(program, disk.load_module(program.source, toolchain(), False), single)
+        for module in (executable.module, executable.library):
+            if module is not None:
+                disk.forget(module)
+        executable = _loaded(program, single, False)
         executable.compile()
-    disk.seal(executable.module)
+    for module in (executable.module, executable.library):
+        if module is not None:
+            disk.seal(module)
     return executable
+
+
+def _loaded(program: Program, single: bool, use_cache: bool) -> Executable:
+    """Modules without compiled code."""
+    library = routines.load(toolchain(), use_cache) if program.signature.routines else None
+    return Executable(program, disk.load_module(program.source, toolchain(), use_cache), single, library=library)
 
 
 def compile_function(

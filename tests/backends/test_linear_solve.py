@@ -23,37 +23,48 @@ def random_band(rng, n, lower, upper, dtype=float):
     return np.where((j - i <= upper) & (i - j <= lower), matrix, 0)
 
 
+GAP = 3  # elements of other arrays before the one that a routine works on
+
+
+def factored(matrix, lower, upper, factor=ls.band_factor):
+    """Flat memory with the factors, and the pivots, as the solver wants them."""
+    band = band_of(matrix, lower, upper)
+    rows, width = band.shape
+    memory, pivots = np.concatenate([np.full(GAP, 7.0), band.ravel()]), np.zeros(rows + 1, dtype=np.int64)
+    factor(memory, GAP, rows, width, lower, upper, pivots, 1, rows)
+    assert (memory[:GAP] == 7).all()
+    return (memory, GAP, rows, width, lower, upper, pivots, 1, rows)
+
+
+def solved(factors, b, solve=ls.band_solve):
+    memory = np.concatenate([np.full(GAP, 5.0), b])
+    solve(*factors, memory, GAP, len(b))
+    assert (memory[:GAP] == 5).all()
+    return memory[GAP:]
+
+
 @pytest.mark.parametrize("dtype", [float, complex])
 @pytest.mark.parametrize(("n", "lower", "upper"), [(1, 0, 0), (1, 2, 2), (2, 3, 1), (7, 1, 2), (9, 3, 0), (12, 0, 2), (30, 4, 3)])
 def test_band(n, lower, upper, dtype):
     rng = np.random.default_rng(n + 7 * lower)
     matrix = random_band(rng, n, lower, upper, dtype)
-    band, pivots = band_of(matrix, lower, upper), np.zeros(n, dtype=np.int64)
-    ls.band_factor(band, lower, upper, pivots)
+    factors = factored(matrix, lower, upper)
     for _ in range(2):
         b = rng.normal(size=n).astype(dtype)
-        x = b.copy()
-        ls.band_solve(band, lower, upper, pivots, x)
+        x = solved(factors, b)
         assert np.linalg.norm(matrix @ x - b) <= 1e-10 * np.linalg.norm(x) * max(np.linalg.norm(matrix), 1)
 
 
 def test_band_exchanges_rows():
     """A zero diagonal is solved only with exchanges."""
     matrix = np.array([[0, 1, 0], [1, 0, 2], [0, 3, 0.0]]) + np.diag([0, 0, 1e-3])
-    band, pivots = band_of(matrix, 1, 1), np.zeros(3, dtype=np.int64)
-    ls.band_factor(band, 1, 1, pivots)
-    x = np.array([1.0, 2, 3])
-    ls.band_solve(band, 1, 1, pivots, x)
-    assert np.allclose(x, np.linalg.solve(matrix, [1, 2, 3]))
+    assert np.allclose(solved(factored(matrix, 1, 1), np.array([1.0, 2, 3])), np.linalg.solve(matrix, [1, 2, 3]))
 
 
 def test_singular_is_nan():
     for matrix in (np.ones((3, 3)), np.zeros((1, 1))):
         n = len(matrix)
-        band, pivots, x = band_of(matrix, n - 1, n - 1), np.zeros(n, dtype=np.int64), np.ones(n)
-        ls.band_factor(band, n - 1, n - 1, pivots)
-        ls.band_solve(band, n - 1, n - 1, pivots, x)
-        assert np.isnan(x).any()
+        assert np.isnan(solved(factored(matrix, n - 1, n - 1), np.ones(n))).any()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 9, 10])
@@ -70,11 +81,32 @@ def test_compiled_gives_the_same():
     matrix = random_band(rng, 20, 2, 3)
     b = rng.normal(size=20)
     factor, solve = numba.njit(ls.band_factor), numba.njit(ls.band_solve)
-    band, pivots, x = band_of(matrix, 2, 3), np.zeros(20, dtype=np.int64), b.copy()
-    factor(band, 2, 3, pivots)
-    solve(band, 2, 3, pivots, x)
-    assert np.allclose(matrix @ x, b)
-    singular, pivots, y = np.zeros((2, 3)), np.zeros(2, dtype=np.int64), np.ones(2)
-    factor(singular, 1, 0, pivots)
-    solve(singular, 1, 0, pivots, y)
-    assert np.isnan(y).all()
+    assert np.allclose(matrix @ solved(factored(matrix, 2, 3, factor), b, solve), b)
+    assert np.isnan(solved(factored(np.zeros((2, 2)), 1, 0, factor), np.ones(2), solve)).all()
+
+
+def test_generated_modules_share_their_routines():
+    """They are compiled once, by themselves; a driver calls them by address."""
+    from ricci.backends import routines
+    from ricci.backends.numba_cpu import compile_plan
+    from ricci.dsl import build
+    from ricci.dsl.term import Function
+    from ricci.dsl.types import Dim, Kind, Size, Type
+    from ricci.lowering.schedule import schedule
+
+    n = Size.of(Dim("x", 3))
+    d, b = (build.symbol(name, Type(Kind.REAL, {"x": n})) for name in "db")
+
+    def system(k):
+        apply = Function("apply", (d,), (("r", build.add(build.scale(k, d), build.shift(d, "x", 1, 0))),))
+        return Function("f", (b,), (("x", build.proj(build.library("solve", (b,), (apply,)), 0)),))
+
+    libraries = []
+    for k in (4, 5):
+        executable = compile_plan(schedule(system(k), sizes={"x": 5}))
+        assert "def band_factor" not in executable.source
+        x = executable({"b": np.ones(5)}, {"x": 5})["x"]
+        assert np.allclose(k * x + np.append(x[1:], 0), 1)
+        libraries.append(executable.library)
+    assert libraries[0] is libraries[1]
+    assert "def band_factor" in routines.text()
