@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +136,21 @@ def controls(program: Program, method: Any, values: dict[str, Any], sizes: dict[
     from ricci.lowering.integrate import controls as initial
 
     return initial(program, method, values, sizes)
+
+
+def together(program: Program, values: Container[str] | None = None) -> Program:
+    """The program with one function for all definitions (whose parameters are among `values`): what they share is computed once."""
+    from ricci.dsl.ops.symbol import name_of
+    from ricci.dsl.term import Function
+
+    lets = {n: f for n, f in program.functions.items() if n.startswith("let:")}
+    joined = {n: f for n, f in lets.items() if values is None or all(name_of(p) in values for p in f.params)}
+    if len(joined) < 2:
+        return program
+    parameters = dict.fromkeys(p for f in joined.values() for p in f.params)
+    whole = Function("let:*", tuple(parameters), tuple(result for f in joined.values() for result in f.results))
+    others = {n: f for n, f in program.functions.items() if n not in joined}
+    return replace(program, functions={whole.name: whole, **others})
 
 
 def only(program: Program, name: str, sizes: dict[str, int]) -> Program:

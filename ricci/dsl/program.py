@@ -12,7 +12,7 @@ Functions of a PDE or ODE program (all take `params` and coordinates' bounds as 
 - `check:I`: (t, states at the end, snapshot symbols, params) -> `left:J`, `right:J` of its J-th comparison, `holds`, and
   `possible`: true where only a NaN in a comparison keeps it from holding
 - `event:K`: (t, states, params) -> margin; `apply:K`: (t, states, params) -> states
-Definitions that are computed on their own (`let:NAME`) and layers have functions, too; `output:I`, `plot:I` and `check:I` take what came out
+Definitions that are computed on their own (`let:NAME`; `driver.together` makes one function `let:*` of them) and layers have functions, too; `output:I`, `plot:I` and `check:I` take what came out
 as symbols `NAME` and `LAYER.OUTPUT`. A program without states has no instants, and its functions take no t and no states.
 """
 

@@ -40,7 +40,7 @@ def show_source(stage: str, source: Source, settings: Settings) -> str:
     program = driver.derive(program)
     if stage == "derive":
         return printer.show_program(program)
-    program, report = driver.optimize(program, settings.opt)
+    program, report = driver.optimize(driver.together(program), settings.opt)
     if stage == "optimize":
         return f"{printer.show_program(program)}\n\n{report.to_text()}"
     program, name = _with_time(model, program, source, settings)
@@ -135,7 +135,7 @@ def explanation(source: Source, settings: Settings) -> dict[str, Any]:
     from ricci import driver
 
     model = driver.check_text(source, settings)
-    program = driver.derive(driver.discretize(model))
+    program = driver.together(driver.derive(driver.discretize(model)))
     choices = list(program.choices)
     if program.states:
         binding = bound(program, source, settings)
@@ -159,7 +159,7 @@ def explain_source(source: Source, settings: Settings) -> str:
         lines.append(f"this version cannot run {u.what}")
     if model.unsupported:
         return "\n".join(lines)
-    program = driver.derive(driver.discretize(model))
+    program = driver.together(driver.derive(driver.discretize(model)))
     choices = list(program.choices)
     if program.states:
         binding = bound(program, source, settings)

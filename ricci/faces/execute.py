@@ -230,6 +230,7 @@ def _write(kept: Kept, watch: Stopwatch, outcome: Outcome) -> None:
 
 def evaluate(model: Model, program: Program, binding: Binding, settings: Settings, watch: Stopwatch, outcome: Outcome) -> None:
     """Definitions, layers and unknowns without equations in time, whose inputs are all given; the others are named in a note."""
+    program = driver.together(program, binding.values)
     lets = [n for n in program.functions if n.startswith("let:")]
     formulas = ["final"] if "final" in program.functions and not program.states else []
     for name in [*lets, *model.layers, *formulas]:

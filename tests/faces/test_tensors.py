@@ -5,7 +5,9 @@ from math import erf, sqrt
 import numpy as np
 import pytest
 
+import ricci.faces.execute as execution
 from ricci.driver import Settings
+from ricci.dsl.term import walk
 from ricci.errors import RicciError, Source
 from ricci.faces.execute import execute
 
@@ -223,12 +225,35 @@ def test_matrix_products_go_to_the_library(tmp_path):
 
 
 def test_checks_look_at_what_generated_code_computed(tmp_path, monkeypatch):
-    import ricci.faces.execute as execution
-
     compute = execution._evaluate_function
     monkeypatch.setattr(execution, "_evaluate_function", lambda *a: {n: v + 1 for n, v in compute(*a).items()})
     text = "dim i = 3\ntensor u[i] = i\nlet r[i] = 2*u[i]\ncheck max(r) == 4\n"
     assert not run(tmp_path, text).checks[0].passed
+
+
+def test_definitions_are_computed_together(tmp_path, monkeypatch):
+    """What a definition computed is not computed again for the next one; those that lack a value keep nobody waiting."""
+    asked = []
+    compute = execution._evaluate_function
+
+    def watched(program, name, *rest):
+        asked.append(program.functions[name])
+        return compute(program, name, *rest)
+
+    monkeypatch.setattr(execution, "_evaluate_function", watched)
+    chain = "".join(f"let a{k}[i, j] = tanh(a{k - 1}[i, j']*B[j', j])\n" for k in range(1, 9))
+    text = f"dim i = 5, j = 4, k\ntensor a0[i, j], B[j, j'], C[k]\n{chain}let c[k] = 2*C[k]\nlet r = max(a8)\n"
+    a, b = np.random.default_rng(8).standard_normal((2, 5, 4))
+    outcome = run(tmp_path, text, a0=a, B=b[:4])
+    (function,) = asked
+    assert [label for label, _ in function.results] == [*(f"a{k}" for k in range(1, 9)), "r"]
+    assert len(walk(function.roots)) < 40
+    assert ["`c` is not evaluated" in note for note in outcome.notes] == [True]
+    found = values(outcome)
+    for k in range(1, 9):
+        a = np.tanh(a @ b[:4])
+        close(found[f"a{k}"], a)
+    close(found["r"], a.max())
 
 
 def test_weights_from_files(tmp_path):
@@ -274,9 +299,9 @@ def test_wrong_models(tmp_path, text, code):
 
 def test_data_of_a_wrong_shape(tmp_path):
     text = "dim i, j\ntensor A[i, j], u[j]\nlet r[i] = A[i, j]*u[j]\n"
-    with pytest.raises(RicciError, match="`u` has 3 along `j`, `u.npy` gives 4"):
+    with pytest.raises(RicciError, match=r"`u` has 3 along `j`, `u\.npy` gives 4"):
         run(tmp_path, text, A=np.ones((2, 3)), u=np.ones(4))
-    with pytest.raises(RicciError, match="`A` has the axes i, j, `A.npy` gives 3 numbers"):
+    with pytest.raises(RicciError, match=r"`A` has the axes i, j, `A\.npy` gives 3 numbers"):
         run(tmp_path, text, A=np.ones(3), u=np.ones(3))
 
 
