@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +43,46 @@ def _pairs(items: list[str], flag: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+STAGES = {
+    "check": "checking the model",
+    "discretize": "making differences",
+    "bind": "reading data",
+    "choose": "choosing the steps",
+    "optimize": "optimizing",
+    "compile": "compiling (kept for later runs)",
+    "write": "writing",
+}
+
+
 class ProgressLine:
-    """One line that is rewritten, on a terminal only, for anything longer than two seconds."""
+    """One line that is rewritten, on a terminal only, for anything longer than two seconds: the stage, or how far the run is."""
 
     def __init__(self) -> None:
         self.begin = time.perf_counter()
         self.shown = 0.0
+        self.over = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def enter(self, stage: str) -> None:
+        """A stage begins; with "", it ends."""
+        self.over.set()
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        self.close()
+        if stage in STAGES and sys.stderr.isatty():
+            self.over.clear()
+            self.thread = threading.Thread(target=self._waiting, args=(STAGES[stage],), daemon=True)
+            self.thread.start()
+
+    def _waiting(self, what: str) -> None:
+        """Until the stage is over: its name, after two seconds, and for how long it has been going on."""
+        begin = time.perf_counter()
+        over = self.over.wait(PATIENCE)
+        while not over:
+            self.shown = time.perf_counter()
+            print(f"\r{what}  {self.shown - begin:.0f} s ", end="", file=sys.stderr, flush=True)
+            over = self.over.wait(0.5)
 
     def __call__(self, progress: Any) -> None:
         now = time.perf_counter()
@@ -67,6 +102,7 @@ class ProgressLine:
     def close(self) -> None:
         if self.shown:
             print("\r" + " " * 100 + "\r", end="", file=sys.stderr, flush=True)
+            self.shown = 0.0
 
 
 def eta(seconds: float) -> str:
@@ -86,9 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
     source = read(arguments.file)
     line = ProgressLine()
     try:
-        outcome = execute(source, settings_of(arguments), out=arguments.out, plot=arguments.plot, listen=line)
+        outcome = execute(source, settings_of(arguments), out=arguments.out, plot=arguments.plot, listen=line, entered=line.enter)
     finally:
-        line.close()
+        line.enter("")
     for warning in outcome.warnings:
         print(warning.render(), file=sys.stderr)
     if arguments.json:

@@ -33,16 +33,19 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class Stopwatch:
-    """Seconds by stage."""
+    """Seconds by stage. `entered` is told the name of every stage that begins, and "" when it ends."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    entered: Callable[[str], None] = lambda name: None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         begin = time.perf_counter()
+        self.entered(name)
         try:
             yield
         finally:
+            self.entered("")
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
 
 
@@ -54,9 +57,13 @@ def execute(
     write: bool = True,
     listen: Callable[[Progress], None] | None = None,
     without: int | None = None,
+    entered: Callable[[str], None] = lambda name: None,
 ) -> Outcome:
-    """Run the model of `source`. `out` is the folder of its files, `write=False` writes none; `without`: the line of an equation to leave out."""
-    watch = Stopwatch()
+    """Run the model of `source`. `out` is the folder of its files, `write=False` writes none; `without`: the line of an equation to leave out.
+
+    `listen` hears how far the run is, `entered` which stage begins ("": it ends).
+    """
+    watch = Stopwatch(entered=entered)
     with watch.stage("check"):
         file = driver.parse(source, settings)
         model = driver.check(file if without is None else without_reaction(file, without))
