@@ -150,6 +150,41 @@ def test_vector_calculus(left, right):
     assert rate is build.partial(model.fields["f"].symbol, "t")
 
 
+ADVECTED = "domain D: x in 0..1 periodic, y in 0..1 periodic\nfield w(D): vector\n{}\n"
+FORMS = (
+    "equation dt(w) + dot((1, 0.5), grad(w)) = 0\ninitial w = 0",
+    "equation 0 = dt(w) + dot((1, 0.5), grad(w))\ninitial w = (0, 0)",
+    "equation dt(w) = -dot((1, 0.5), grad(w))\ninitial w = 0",
+    "equation dt(w) + 0 = (if x > 2 then w else 0)*0 - dot((1, 0.5), grad(w))\ninitial w = 0",
+)
+
+
+def test_nothing_is_the_zero_of_every_rank():
+    """Moving a term across `=` changes nothing, also where it leaves 0 behind."""
+
+    def known(form):
+        model = model_of(ADVECTED.format(form))
+        return [e.residual for e in model.equations], [i.value for i in model.initials]
+
+    first, start = known(FORMS[0])
+    for form in FORMS[1:]:
+        residuals, own = known(form)
+        assert own == start
+        assert len(residuals) == 2
+        for a, b in zip(first, residuals, strict=True):
+            assert a is b or a is build.neg(b)
+
+
+def test_conditions_of_vectors_and_tensors_take_0():
+    text = "domain D: x in 0..1, y in 0..1\nfield w(D): vector, T(D): sym(2)\nequation dt(w) = lap(w)\nequation dt(T) - lap(T) = 0\n{}"
+    sides = "boundary w on x.lo, x.hi, y.lo: w = 0\nboundary w on y.hi: 0 = dn(w)\nboundary T on x.lo, x.hi, y.lo, y.hi: T = 0\n"
+    model = model_of(text.format(sides + "initial w = 0; initial T = 0\n"))
+    assert len(model.conditions) == 4 * 2 + 4 * 3
+    assert len(model.initials) == 2 + 3
+    assert error_of(text.format(sides + "initial w = 1; initial T = 0\n")).code == "E0206"
+    assert error_of(ADVECTED.format("equation dt(w) = 1\ninitial w = 0")).code == "E0206"
+
+
 def test_vector_fields_are_components():
     model = model_of(VECTORS.replace("LEFT", "f").replace("RIGHT", "f"))
     assert [n for n in model.fields if n.startswith("v")] == ["v.x", "v.y", "v.z"]

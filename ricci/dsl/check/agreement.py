@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.check.context import Context, error
-from ricci.dsl.check.values import Namespace, Value, shape
+from ricci.dsl.check.values import Data, Namespace, Value, mapped, shape
 from ricci.dsl.model import Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.term import Term, TermError
@@ -99,6 +100,22 @@ def agree_axes(values: Sequence[Value], nodes: Sequence[tree.Node], context: Con
                     node,
                     label=f"{size} here, {known[name][0]} in `{short(known[name][1])}` (line {known[name][1].span.line})",
                 )
+
+
+def with_zeros(values: Sequence[Value]) -> list[Value]:
+    """0 is the zero of every rank: the number 0 beside a vector or a tensor has as many components."""
+    model = next((v for v in values if v.rank), None)
+    return [v if model is None or not is_zero(v) else replace(v, data=zeros(model.data), labels=model.labels) for v in values]
+
+
+def is_zero(value: Value) -> bool:
+    """Whether a value is the number 0."""
+    return isinstance(value.data, Term) and not value.axes and rational(value.data) == 0
+
+
+def zeros(data: Data) -> Data:
+    """Nothing, in the shape of `data`."""
+    return mapped(lambda part: build.const(0), data)
 
 
 def agree_ranks(values: Sequence[Value], nodes: Sequence[tree.Node], what: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
-from ricci.dsl.check.agreement import article, demand_unit, describe, numeric, rank_word, short
+from ricci.dsl.check.agreement import article, demand_unit, describe, is_zero, numeric, rank_word, short, zeros
 from ricci.dsl.check.context import Context, Side, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone, refuse_missing
@@ -217,6 +217,8 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     refuse_missing(target.items, value)
     unit = over(field.unit, raised(context.checker.time_unit, order))
     demand_unit(value, unit, statement.value, context, f"`{short(target)}`")
+    if field.rank and is_zero(value):
+        value = replace(value, data=zeros(field.data))
     if shape(value.data) != shape(field.data):
         mine, other = (f"a {rank_word(v.rank)}" if v.rank < 2 or value.rank != field.rank else "another size" for v in (value, field))
         raise error(

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
-from ricci.dsl.check.agreement import agree_axes, numeric, plain_axes, rank_word, short
+from ricci.dsl.check.agreement import agree_axes, numeric, plain_axes, rank_word, short, with_zeros
 from ricci.dsl.check.context import Checker, Context, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
@@ -53,6 +53,7 @@ def two_sides(
             label=f"{words(right.unit)}, but `{short(nodes[0])}` is {words(left.unit)}",
             notes=plain_axes(left, right, context),
         )
+    left, right = with_zeros([left, right])
     if shape(left.data) != shape(right.data):
         mine = f"a {rank_word(right.rank)}" if left.rank != right.rank else f"{len(right.data)} components"
         other = f"a {rank_word(left.rank)}" if left.rank != right.rank else f"{len(left.data)} components"

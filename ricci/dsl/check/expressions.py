@@ -25,6 +25,7 @@ from ricci.dsl.check.agreement import (
     rational,
     short,
     truth,
+    with_zeros,
     words,
 )
 from ricci.dsl.check.applied import SOME_VALUE, applied, member
@@ -200,6 +201,7 @@ def _sum(node: tree.Sum, context: Context) -> Value:
 def total(signs: Sequence[int], values: Sequence[Value], nodes: Sequence[tree.Expr], context: Context, whole: tree.Node) -> Value:
     """Sum with signs."""
     unit = agree_units(values, nodes, context, "terms of a sum")
+    values = with_zeros(values)
     agree_ranks(values, nodes, "terms of a sum")
     agree_axes(values, nodes, context)
     data = mapped(lambda *terms: build.linear(list(zip(signs, terms, strict=True))), *[v.data for v in values])
@@ -358,6 +360,7 @@ def _cond(node: tree.Cond, context: Context) -> Value:
     test = truth(condition, node.condition)
     branches = [value_of(node.yes, context), value_of(node.no, context)]
     unit = agree_units(branches, [node.yes, node.no], context, "the two cases of `if`")
+    branches = with_zeros(branches)
     agree_ranks(branches, [node.yes, node.no], "the two cases of `if`")
     agree_axes([condition, *branches], [node.condition, node.yes, node.no], context)
     if (branches[0].kind == Kind.BOOL) != (branches[1].kind == Kind.BOOL):
