@@ -20,3 +20,9 @@ def __getattr__(name: str) -> Any:
         return getattr(embed, name)
     except AttributeError:
         raise AttributeError(f"module 'ricci' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    from ricci.faces import embed
+
+    return sorted({"__version__", *embed.__dir__()})

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from ricci.backends import memory
-from ricci.backends.data import Reader, Stored, split_key
+from ricci.backends.data import Reader, Stored, in_memory, split_key
 from ricci.dsl import reference
 from ricci.dsl.model import LAST, Load, Unit
 from ricci.dsl.ops.const import DTYPES
@@ -40,8 +41,16 @@ class Binding:
     statement: Span | None = None
 
 
-def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: str | None, seed: int) -> Binding:
-    """Bind every argument: `inputs` (name -> FILE[:KEY]) before the weights file, before the model's own value, before the seed."""
+def bind(
+    program: Program,
+    reader: Reader,
+    inputs: Mapping[str, str],
+    weights: str | None,
+    seed: int,
+    arrays: Mapping[str, Any] = MappingProxyType({}),
+) -> Binding:
+    """Bind every argument: `arrays` in memory and `inputs` (name -> FILE[:KEY]) before the weights file, before the model's own
+    value, before the seed."""
     binding = Binding(sizes=dict(program.sizes), grid=frozenset(program.coordinates), statement=program.statement)
     known = {a.called for a in program.arguments}
     unknown = [name for name in inputs if name not in known]
@@ -51,8 +60,9 @@ def bind(program: Program, reader: Reader, inputs: Mapping[str, str], weights: s
     weight_arrays = dict(reader.arrays(weights)) if weights else {}
     _check_weight_names(program, weight_arrays, weights)
     pending: list[Argument] = []
+    held = _by_argument(program, arrays)
     for argument in program.arguments:
-        array = _from_file(argument, reader, inputs, weight_arrays, weights)
+        array = held.get(argument.name) or _from_file(argument, reader, inputs, weight_arrays, weights)
         if array is None:
             pending.append(argument)
         else:
@@ -84,21 +94,33 @@ def _inside_of_the_domain(program: Program, binding: Binding) -> None:
 
 def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Binding:
     """Bind arrays held in memory (axes in declared order) by argument name, the rest as `bind` does without files."""
-    known = {name for a in program.arguments for name in (a.name, a.name.rpartition(".")[2])}
-    extra = sorted(set(arrays) - known)
-    if extra:
-        raise CannotRun("E0807", f"`{extra[0]}` is no argument of this model", notes=("it has " + ", ".join(sorted(known)),))
+    held = _by_argument(program, arrays)
     binding = Binding(sizes=dict(program.sizes), grid=frozenset(program.coordinates), statement=program.statement)
     pending = []
     for argument in program.arguments:
-        given = arrays.get(argument.name, arrays.get(argument.name.rpartition(".")[2]))
-        if given is None:
-            pending.append(argument)
+        if argument.name in held:
+            _accept(argument, held[argument.name], binding)
         else:
-            _accept(argument, Stored(np.asarray(given), argument.name), binding)
+            pending.append(argument)
     memory.require(memory.data_bytes(program, binding.sizes), "the arrays of the model")
     _evaluate_defaults(pending, binding, seed)
     return binding
+
+
+def _by_argument(program: Program, arrays: Mapping[str, Any]) -> dict[str, Stored]:
+    """Arrays held in memory by the argument they are for: called as in the model, or by the last part of that name."""
+    found: dict[str, Stored] = {}
+    used: set[str] = set()
+    for argument in program.arguments:
+        for name in (argument.called, argument.called.rpartition(".")[2]):
+            if name in arrays:
+                found.setdefault(argument.name, in_memory(arrays[name], argument.called))
+                used.add(name)
+    extra = sorted(set(arrays) - used)
+    if extra:
+        known = ", ".join(sorted({a.called for a in program.arguments})) or "none"
+        raise CannotRun("E0807", f"`{extra[0]}` is no argument of this model", notes=(f"it has {known}",))
+    return found
 
 
 def _check_weight_names(program: Program, arrays: Mapping[str, Array], path: str | None) -> None:
@@ -142,6 +164,12 @@ def _accept(argument: Argument, stored: Stored, binding: Binding) -> None:
     array = stored.values
     if stored.axes is not None and set(stored.axes) == set(order):  # axes go by their names
         array = np.transpose(array, [stored.axes.index(a) for a in order])
+    elif stored.axes is not None and set(stored.axes) & set(order):
+        raise CannotRun(
+            "E0801",
+            f"`{argument.called}` has the axes {', '.join(order)}, `{stored.file}` has {', '.join(stored.axes)}",
+            stored.span or argument.span,
+        )
     if array.ndim != len(order):
         needs = f"the axes {', '.join(order)}" if len(order) > 1 else f"the axis {order[0]}" if order else "no axes"
         gives = f"{stored.shape} numbers" if array.ndim else "a single number"

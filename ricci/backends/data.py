@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ricci.backends.labelled import Labelled
 from ricci.dsl.model import Unit
 from ricci.dsl.remedies import instead
 from ricci.errors import CannotRun, RicciError, Source, Span
@@ -163,6 +164,16 @@ def _metadata(arrays: Mapping[str, Array]) -> _Metadata:
         return _Metadata(axes, {str(k): str(v) for k, v in found["units"].items()}, str(found.get("model", "")))
     except (ValueError, KeyError, TypeError, AttributeError):
         return _Metadata()
+
+
+def in_memory(value: Any, name: str) -> Stored:
+    """An array that a caller holds: numpy or anything with `__array__` or `__dlpack__`; with named axes (xarray, results) it goes by them."""
+    axes = getattr(value, "axes" if isinstance(value, Labelled) else "dims", None)
+    unit = value.unit if isinstance(value, Labelled) else getattr(value, "attrs", {}).get("units", "")
+    bare = not hasattr(value, "__array__") and hasattr(value, "__dlpack__")
+    array = np.from_dlpack(value) if bare else np.asarray(value)
+    named = {name: [str(a) for a in axes]} if isinstance(axes, tuple) else {}
+    return _Metadata(named, {name: str(unit)} if unit else {}).of(name, array, name, {}, None)
 
 
 def split_key(text: str) -> tuple[str, str | None]:

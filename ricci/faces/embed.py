@@ -19,7 +19,7 @@ from typing import Any
 from ricci.errors import RicciError, Source
 from ricci.faces.expression import Expression, as_expression, call
 
-__all__ = ["Expression", "Model", "RicciError", "Solution", "dims", "layer", "model", "out", "pi", "simplify", "weight"]
+__all__ = ["Expression", "Model", "RicciError", "Solution", "dims", "jax", "layer", "model", "out", "pi", "simplify", "torch", "weight"]
 
 USUAL_DERIVATIVE = re.compile(r"d[txyzr]{1,8}")  # along coordinates of other names: d(u, theta, 2)
 
@@ -98,9 +98,15 @@ class Model:
         self.add(f"field {name}{items}({domain or self._domain or 't'})" + (f": {type}" if type else ""))
         return Expression(name)
 
-    def param(self, name: str, value: Any = None, type: str = "") -> Expression:
-        """A run-time argument with its default."""
-        self.add(f"param {name}" + (f": {type}" if type else "") + (f" = {as_expression(value)}" if value is not None else ""))
+    def param(self, name: str, value: Any = None, type: str = "", domain: str = "", index: Sequence[Any] = ()) -> Expression:
+        """A run-time argument with its default, over a domain or indices; without one it is given to `solve`, as a number or an array."""
+        items = f"[{', '.join(str(as_expression(i)) for i in index)}]" if index else ""
+        self.add(
+            f"param {name}{items}"
+            + (f"({domain})" if domain else "")
+            + (f": {type}" if type else "")
+            + (f" = {as_expression(value)}" if value is not None else "")
+        )
         return Expression(name)
 
     def let(self, name: str, value: Any) -> Expression:
@@ -141,10 +147,12 @@ class Model:
         opt: int = 2,
         **params: Any,
     ) -> Solution:
-        """Run the model; params given here replace their defaults. The result holds every field at the end."""
+        """Run the model; numbers and arrays given here stand for params of that name. The result holds every field at the end."""
         from ricci.driver import Settings
 
         entries = []
+        if grid is not None and not isinstance(grid, Mapping):
+            raise TypeError(f'a grid names its axes: grid={{"x": {grid}}}')
         if grid:
             entries.append("grid: " + _statement([(k, str(v)) for k, v in grid.items()]))
         for key, value in (("until", until), ("tol", tol), ("space", space), ("time", time)):
@@ -152,14 +160,20 @@ class Model:
                 entries.append(f"{key}: " + (value if isinstance(value, str) else str(as_expression(value))))
         lines = [*self._lines, "solve { " + "; ".join(entries) + " }"] if entries else self._lines
         source = Source(f"<{self.name}>", "\n".join(lines) + "\n")
-        settings = Settings(set=tuple((k, str(as_expression(v))) for k, v in params.items()), threads=threads, backend=backend, opt=opt)
-        return _solve(source, settings)
+        numbers, arrays = _given(params)
+        return _solve(source, Settings(set=numbers, threads=threads, backend=backend, opt=opt), arrays)
 
 
-def _solve(source: Source, settings: Any) -> Solution:
+def _given(params: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
+    """What stands in the text as a value, and arrays."""
+    arrays = {k: v for k, v in params.items() if getattr(v, "shape", ()) or (hasattr(v, "__dlpack__") and not hasattr(v, "__array__"))}
+    return tuple((k, str(as_expression(v))) for k, v in params.items() if k not in arrays), arrays
+
+
+def _solve(source: Source, settings: Any, arrays: Mapping[str, Any]) -> Solution:
     from ricci.faces.execute import announce, execute
 
-    outcome = execute(source, settings)
+    outcome = execute(source, settings, arrays=arrays)
     announce(outcome.warnings)
     return Solution(outcome)
 
@@ -209,11 +223,12 @@ class Solution(Results):
         return report
 
 
-def model(text: str, **params: Any) -> Solution:
-    """Run the file form of a model, with values for its params."""
+def model(text: str, *, weights: Mapping[str, Any] | None = None, seed: int = 0, **params: Any) -> Solution:
+    """Run the file form of a model with numbers for its params and arrays for its params, tensors and inputs (`L.x` as `**{"L.x": x}`)."""
     from ricci.driver import Settings
 
-    return _solve(Source("<model>", text), Settings(set=tuple((k, str(as_expression(v))) for k, v in params.items())))
+    numbers, arrays = _given(params)
+    return _solve(Source("<model>", text), Settings(set=numbers, seed=seed), {**arrays, **(weights or {})})
 
 
 class Dim(Expression):
@@ -333,12 +348,38 @@ def simplify(expressions: Any, cost: str = "ops", given: Mapping[Any, Any] | Non
     return improve(expressions, cost=cost, given=given)
 
 
+def torch(function: Any) -> Any:
+    """A layer or a step as a differentiable function of PyTorch tensors: not in this version (E0601)."""
+    raise _no_callable("torch", function)
+
+
+def jax(function: Any) -> Any:
+    """A layer or a step as a differentiable function of JAX arrays: not in this version (E0601)."""
+    raise _no_callable("jax", function)
+
+
+def _no_callable(framework: str, function: Any) -> RicciError:
+    from ricci.errors import CannotLower
+
+    name = getattr(function, "name", type(function).__name__)
+    note = "a layer is called with numpy arrays: its values come without derivatives"
+    return CannotLower("E0601", f"this version cannot make `{name}` a function of {framework}", notes=(note,))
+
+
 def __getattr__(name: str) -> Any:
-    """Operators of the language by their names."""
+    """Operators, schemes and integrators of the language by their names."""
     if name.startswith("_"):
         raise AttributeError(name)
     from ricci.dsl.check.operators import operator_names
+    from ricci.dsl.check.solve_options import SPACES, TIMES
 
-    if name in operator_names() or USUAL_DERIVATIVE.fullmatch(name):
+    if name in operator_names() or name in SPACES or name in TIMES or USUAL_DERIVATIVE.fullmatch(name):
         return Operator(name)
     raise AttributeError(f"module 'ricci' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from ricci.dsl.check.operators import operator_names
+    from ricci.dsl.check.solve_options import SPACES, TIMES
+
+    return sorted({*__all__, "quantity", "where", "im", "inf", *operator_names(), *SPACES, *TIMES})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,11 @@ def execute(
     listen: Callable[[Progress], None] | None = None,
     without: int | None = None,
     entered: Callable[[str], None] = lambda name: None,
+    arrays: Mapping[str, Any] = MappingProxyType({}),
 ) -> Outcome:
     """Run the model of `source`. `out` is the folder of its files, `write=False` writes none; `without`: the line of an equation to leave out.
 
-    `listen` hears how far the run is, `entered` which stage begins ("": it ends).
+    `listen` hears how far the run is, `entered` which stage begins ("": it ends); `arrays` are data by the name of their argument.
     """
     watch = Stopwatch(entered=entered)
     with watch.stage("check"):
@@ -73,9 +75,8 @@ def execute(
         program = driver.discretize(model)
     outcome = Outcome(seconds=watch.seconds, notes=[d.message for d in model.notes])
     with watch.stage("bind"):
-        binding = bind(
-            program, Reader.for_model(_path_of(source), settings.allow_read), dict(settings.input), settings.weights, settings.seed
-        )
+        reader = Reader.for_model(_path_of(source), settings.allow_read)
+        binding = bind(program, reader, dict(settings.input), settings.weights, settings.seed, arrays)
     if not program.functions:
         raise CannotRun("E0707", "the model has nothing to compute: no equations, no definitions, no layers")
     kept = Kept(model, program, binding, Path(out) if out else Path(), settings, plot) if write else None
@@ -353,6 +354,9 @@ def call_layer(source: Source, name: str, inputs: Mapping[str, Any], weights: Ma
     from ricci.backends.binding import bind_arrays
 
     binding = bind_arrays(program, {**{f"{name}.{k}": v for k, v in inputs.items()}, **(weights or {})}, seed)
+    drawn = [w for w in binding.drawn if weights is not None]
+    if drawn:
+        raise CannotRun("E0807", f"`weights` has no array for `{drawn[0]}`", notes=("without `weights=` all are drawn from `seed`",))
     outcome = Outcome()
     evaluate(model, program, binding, Settings(), Stopwatch(), outcome)
     announce(outcome.warnings)

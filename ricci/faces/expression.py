@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class Expression:
 
     text: str
     strength: int = POSTFIX
+
+    __array_ufunc__: ClassVar[None] = None  # np.sin(u) is refused by numpy, np.float64(2)*u is ours
 
     def __str__(self) -> str:
         return self.text
@@ -58,6 +60,18 @@ class Expression:
 
     def __rtruediv__(self, other: Any) -> Expression:
         return _binary(other, "/", self, PRODUCT, PRODUCT, POWER)
+
+    def __mod__(self, other: Any) -> Expression:
+        return call("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Expression:
+        return call("mod", other, self)
+
+    def __floordiv__(self, other: Any) -> Expression:
+        return call("floor", self / other)
+
+    def __rfloordiv__(self, other: Any) -> Expression:
+        return call("floor", other / self)
 
     def __pow__(self, other: Any) -> Expression:
         return _binary(self, "^", other, POWER, POSTFIX, POSTFIX)
@@ -154,7 +168,8 @@ def as_expression(value: Any) -> Expression:
         return Expression("(" + ", ".join(str(as_expression(v)) for v in value) + ")")
     if isinstance(value, list):
         return Expression("[" + ", ".join(str(as_expression(v)) for v in value) + "]")
-    raise TypeError(f"a {type(value).__name__} cannot stand in a model; numbers, texts, tuples and expressions can")
+    hint = ": declare a param and give its array to solve(name=array)" if hasattr(value, "__array__") else ""
+    raise TypeError(f"a {type(value).__name__} cannot stand in a model; numbers, texts, tuples and expressions can{hint}")
 
 
 def _real(value: float) -> Expression:

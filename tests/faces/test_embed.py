@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray
 
 import ricci as r
 from ricci import cos, dn, dt, dx, dxx, dxxxx, exp, gelu, pi, sin
@@ -223,3 +224,91 @@ def test_names_with_a_scope_are_reached_by_dots():
     assert {"y", "L"} <= set(dir(results))
     with pytest.raises(AttributeError, match=r"no `z`; it has y, L\.y, L\.M\.z"):
         _ = results.z
+
+
+def test_arrays_stand_for_params_tensors_and_inputs():
+    text = "dim i = 3, j = 2\ntensor a[i], B[i, j]\nparam k = 2\nlet y[j] = k*sum[i](a[i]*B[i, j])\n"
+    a, b = np.arange(3.0), np.arange(6.0).reshape(3, 2)
+    np.testing.assert_allclose(r.model(text, a=a, B=b, k=3).y.values, 3 * a @ b)
+    np.testing.assert_allclose(r.model(text, a=a, weights={"B": b}).y.values, 2 * a @ b)
+    with pytest.raises(RicciError, match="E0807"):
+        r.model(text, a=a, C=b)
+    with pytest.raises(RicciError, match="E0801"):
+        r.model(text, a=b, B=b)
+
+
+def test_named_axes_go_by_their_names():
+    text = "dim i = 3, j = 3\ntensor B[i, j]\nlet y[i] = sum[j](B[i, j]*j)\n"
+    b = np.arange(9.0).reshape(3, 3)
+    turned = xarray.DataArray(b.T, dims=("j", "i"))
+    np.testing.assert_allclose(r.model(text, B=turned).y.values, b @ np.arange(3))
+    again = r.model("dim i = 3, j = 3\ntensor B[i, j]\nlet C[j, i] = B[i, j]\n", B=b).C
+    np.testing.assert_allclose(r.model(text, B=again).y.values, b @ np.arange(3))
+    np.testing.assert_allclose(r.model(text, B=xarray.DataArray(b)).y.values, b @ np.arange(3))
+    with pytest.raises(RicciError, match="E0801"):
+        r.model(text, B=xarray.DataArray(b, dims=("j", "k")))
+
+
+def test_arrays_of_other_libraries_come_in_over_dlpack():
+    class Foreign:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **keywords):
+            return self.array.__dlpack__(**keywords)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    found = r.model("dim i = 3\ntensor a[i]\nlet y[i] = 2*a[i]\n", a=Foreign(np.arange(3.0))).y
+    np.testing.assert_array_equal(found.values, [0, 2, 4])
+    np.testing.assert_array_equal(np.from_dlpack(found), [0, 2, 4])
+
+
+def test_initial_fields_are_arrays_of_params():
+    m = r.Model("heat")
+    m.domain("D", x=(0, 1, "periodic"))
+    u = m.field("u")
+    start = m.param("start", domain="D")
+    m.eq(r.dt(u), 1e-9 * r.dxx(u))
+    m.initial(u, start)
+    values = np.random.default_rng(1).standard_normal(16)
+    solution = m.solve(grid={"x": 16}, until=1e-3, start=values)
+    np.testing.assert_allclose(solution.u.values, values, rtol=1e-6)
+
+
+def test_weights_are_given_all_or_none():
+    (b, d) = r.dims("b", d=3)
+
+    @r.layer(out="b", x="b d")
+    def dot(x):
+        w, v = r.weight(d), r.weight(d)
+        return r.out[b] << x[b, d] * (w[d] + v[d])
+
+    x = np.ones((2, 3))
+    np.testing.assert_allclose(dot(x, weights={"W1": np.ones(3), "W2": np.zeros(3)}), [3, 3])
+    with pytest.raises(RicciError, match="E0807"):
+        dot(x, weights={"W1": np.ones(3)})
+
+
+def test_integrators_and_schemes_are_names():
+    assert str(r.rk4(dt=0.5)) == "rk4(dt=0.5)"
+    assert str(r.fd(order=4)) == "fd(order=4)"
+    assert {"Model", "dt", "lap", "etdrk4", "softmax"} <= set(dir(r))
+    with pytest.raises(RicciError, match="E0601"):
+        r.torch(None)
+
+
+def test_what_python_offers_and_a_model_has_not_is_refused():
+    m = r.Model("wrong")
+    m.domain("D", x=(0, 1))
+    u = m.field("u")
+    with pytest.raises(TypeError):
+        np.sin(u)
+    with pytest.raises(TypeError, match="solve"):
+        m.initial(u, np.arange(3))
+    with pytest.raises(TypeError, match="grid="):
+        m.solve(grid=11)
+    assert str(np.float64(2) * u) == "2.0*u"
+    assert str(u % 2) == "mod(u, 2)"
+    assert str(u // 2) == "floor(u/2)"
