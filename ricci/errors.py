@@ -77,6 +77,7 @@ class Diagnostic:
     label: str = ""
     help: str = ""
     notes: tuple[str, ...] = ()
+    edits: tuple[tuple[Span, str], ...] = ()  # what could mend it: parts of the text and what would stand there; becomes `help` if it does
 
     @property
     def severity(self) -> str:
@@ -135,8 +136,9 @@ class RicciError(Exception):
         label: str = "",
         help: str = "",
         notes: tuple[str, ...] = (),
+        edits: tuple[tuple[Span, str], ...] = (),
     ) -> None:
-        self.diagnostics: tuple[Diagnostic, ...] = (Diagnostic(code, message, span, label, help, notes),)
+        self.diagnostics: tuple[Diagnostic, ...] = (Diagnostic(code, message, span, label, help, notes, edits),)
         super().__init__(message)
 
     @property

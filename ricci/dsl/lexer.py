@@ -23,9 +23,19 @@ INSTEAD = {
     "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "÷": "/", "∕": "/",
     "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "→": "->", "↔": "<->", "⇌": "<->", "∧": "and", "∨": "or", "¬": "not",
     "&": "and", "|": "or", "!": "not", "‘": '"', "’": '"', "“": '"', "”": '"', "′": "'", "…": "..",
-    "∂": "dx(u)", "∇": "grad(u)", "Δ": "lap(u)", "∫": "integral[x](u)", "√": "sqrt(u)", "∞": "inf", "∑": "sum[i](u)",
-    "%": "mod(a, b)", "$": "", "\\": "", "?": "if a then b else c", "`": "",
+    "∫": "integral[x](u)", "∞": "inf", "∑": "sum[i](u)", "%": "mod(a, b)", "$": "", "\\": "", "?": "if a then b else c", "`": "",
 }  # fmt: skip
+
+
+# Notations of calculus, the longer ones first: what they look like, and what is written here.
+CALCULUS = [
+    (re.compile(r"∂(\w+)\s*/\s*∂(\w)(?!\w)"), r"d\2(\1)"), (re.compile(r"∂_?([^\W\d_]+)"), r"d\1"),
+    (re.compile(r"(?:∇(?:²|\^2|\*\*2)|Δ|∆)(\w+)"), r"lap(\1)"), (re.compile(r"∇(?:²|\^2|\*\*2)|Δ|∆"), "lap"),
+    (re.compile(r"∇\s*[·⋅∙.]\s*(\w+)"), r"div(\1)"), (re.compile(r"∇\s*[·⋅∙.]\s*"), "div"),
+    (re.compile(r"∇\s*×\s*(\w+)"), r"curl(\1)"), (re.compile(r"∇\s*×\s*"), "curl"),
+    (re.compile(r"∇(\w+)"), r"grad(\1)"), (re.compile(r"∇"), "grad"), (re.compile(r"√(\w+)"), r"sqrt(\1)"), (re.compile(r"√"), "sqrt"),
+    (re.compile(r"(?<![\w)])∂"), "d"), (re.compile(r"(\w+)!(?!=)"), r"gamma(\1 + 1)"),
+]  # fmt: skip
 
 
 # A newline behind one of these does not end the statement.
@@ -147,7 +157,9 @@ def _bad_character(result: Tokens, errors: Diagnostics, start: int) -> None:
     character = result.source.text[start]
     in_a_run = result.broken[-1:] == [start - 1]  # one message for a run of them
     result.broken.append(start)
-    if in_a_run:
+    if in_a_run or any(a <= start < b for a, b, _ in result.edits.values()):
+        return
+    if _calculus(result, errors, start):
         return
     shown = f"`{character}`" if character.isprintable() and character != "`" else f"U+{ord(character):04X}"
     instead = INSTEAD.get(character, "")
@@ -160,10 +172,30 @@ def _bad_character(result: Tokens, errors: Diagnostics, start: int) -> None:
     errors.add("E0001", f"the character {shown} has no meaning here", Span(result.source, start, start + 1), label=label)
 
 
+def _calculus(result: Tokens, errors: Diagnostics, start: int) -> bool:
+    """`∇²T`, `∂t(T)`, `5!`: notations that are operators here."""
+    text = result.source.text
+    first = start
+    if text[start] == "!":
+        while first > 0 and (text[first - 1].isalnum() or text[first - 1] == "_"):
+            first -= 1
+    for pattern, written in CALCULUS:
+        found = pattern.match(text, first)
+        if found and found.end() > start:
+            instead = found.expand(written)
+            result.edits[first] = (first, found.end(), instead)
+            label = f"write `{instead}`" if instead.endswith(")") else f"write `{instead}(...)`"
+            errors.add("E0001", f"`{found[0].strip()}` is not written here", Span(result.source, first, found.end()), label=label)
+            return True
+    return False
+
+
 def _bad_name(result: Tokens, errors: Diagnostics, text: str, start: int) -> None:
     """`x²` is a power, not a name; a name that only looks like one would be another variable after normalization."""
     at = next(i for i, c in enumerate(text, 1) if c != "'" and not (c if i == 1 else "a" + c).isidentifier())
     character = text[at - 1]
+    if any(a <= start < b for a, b, _ in result.edits.values()):  # part of a notation that has its message
+        return
     plain = unicodedata.normalize("NFKC", character)
     raised = unicodedata.decomposition(character).startswith("<super>")
     instead = f"^{plain}" if raised and at > 1 else plain

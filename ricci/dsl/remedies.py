@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
+from typing import TypeVar
 
 from ricci.dsl import tree
 from ricci.dsl.model import Unit
 from ricci.errors import RicciError, Source, Span
 
+Kind = TypeVar("Kind", bound=tree.Node)
 LONGEST = 300  # characters of a remedy
 
 
@@ -24,20 +26,36 @@ def with_part(statement: Span, part: Span, text: str) -> str:
 
 def instead(part: Span, text: str) -> str:
     """The innermost statement around a part of a source with the part replaced; "" where there is none, or it parses no more."""
-    around = [s for s in _statements(part.source) if s.start <= part.start and part.end <= s.end]
-    return with_part(min(around, key=lambda s: s.end - s.start), part, text) if around else ""
+    statement = around(part)
+    return with_part(statement, part, text) if statement is not None else ""
+
+
+def around(part: Span) -> Span | None:
+    """The innermost statement around a part of a source; None where there is none, or the source does not parse."""
+    found = [n.span for n in nodes(part.source, tree.Statement) if n.span.start <= part.start and part.end <= n.span.end]
+    return min(found, key=lambda s: s.end - s.start) if found else None
+
+
+def entry_around(part: Span) -> Span | None:
+    """The option of a `solve` around a part of it."""
+    found = [n.span for n in nodes(part.source, tree.Entry) if n.span.start <= part.start and part.end <= n.span.end]
+    return found[0] if found else None
 
 
 @lru_cache(maxsize=4)
-def _statements(source: Source) -> tuple[Span, ...]:
-    """All statements of a source, those inside others too; none where it does not parse."""
+def _all_nodes(source: Source) -> tuple[tree.Node, ...]:
+    """Every node of a source; none where it does not parse."""
     from ricci.dsl.parse import parse
 
     try:
-        found = parse(source).statements
+        return tuple(n for s in parse(source).statements for n in tree.walk(s))
     except RicciError:
         return ()
-    return tuple(n.span for s in found for n in tree.walk(s) if isinstance(n, tree.Statement))
+
+
+def nodes(source: Source, kind: type[Kind]) -> list[Kind]:
+    """The nodes of a kind in a source."""
+    return [n for n in _all_nodes(source) if isinstance(n, kind)]
 
 
 def one_line(text: str) -> str:

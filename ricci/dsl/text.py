@@ -141,13 +141,13 @@ def _short(node: tree.Expr) -> bool:
 
 
 def _interval(lo: tree.Expr, hi: tree.Expr, depth: int = 0) -> Pieces:
-    pieces = _position(lo, SUM, depth)
-    return [*pieces, *_dots(pieces), *_position(hi, SUM, depth)]
+    first, last = _position(lo, SUM, depth), _position(hi, SUM, depth)
+    return [*first, _dots(first, last), *last]
 
 
-def _dots(lo: Pieces) -> list[str]:
-    """`..` behind `1.` needs a gap."""
-    return [" .."] if plain(lo[-1:]).endswith(".") else [".."]
+def _dots(lo: Pieces, hi: Pieces) -> str:
+    """`..` needs a gap behind `1.` and before `.5`: three dots mean nothing."""
+    return (" " if plain(lo[-1:]).endswith(".") else "") + ".." + (" " if plain(hi).startswith(".") else "")
 
 
 def _cond(node: tree.Cond, depth: int) -> Pieces:

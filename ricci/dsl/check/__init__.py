@@ -14,6 +14,7 @@ from ricci.dsl import tree
 from ricci.dsl.check.calculus import derivative_rule
 from ricci.dsl.check.context import Checker, Restart
 from ricci.dsl.check.declarations import Declarer
+from ricci.dsl.check.mending import with_remedies
 from ricci.dsl.check.modules import names_called
 from ricci.dsl.check.operators import OPERATORS
 from ricci.dsl.check.scope import Scope
@@ -29,6 +30,15 @@ MOST_EQUALITIES = 100
 
 def check(file: tree.File) -> Model:
     """The model that a text means. Raises CheckFailed with all that is wrong, in the order of the text."""
+    from ricci.dsl.parse import parse
+
+    try:
+        return _with_equal_sizes(file)
+    except CheckFailed as failure:
+        raise with_remedies(failure, file.source, lambda source: _with_equal_sizes(parse(source))) from None
+
+
+def _with_equal_sizes(file: tree.File) -> Model:
     equalities: dict[str, Size] = {}
     with tree.recursion():
         for _ in range(MOST_EQUALITIES):

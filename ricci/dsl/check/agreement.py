@@ -9,6 +9,7 @@ from typing import Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.check.context import Context, error
+from ricci.dsl.check.edits import either_unit, unit_edits
 from ricci.dsl.check.values import Data, Namespace, Value, mapped, shape
 from ricci.dsl.model import Unit
 from ricci.dsl.ops.const import value_of as constant_of
@@ -65,6 +66,7 @@ def agree_units(values: Sequence[Value], nodes: Sequence[tree.Node], context: Co
         nodes[wrong],
         label=f"{words(values[wrong].unit, context)}, but `{short(nodes[first])}` is {words(values[first].unit, context)}",
         notes=plain_axes(values[wrong], values[first], context),
+        edits=either_unit(nodes[wrong], values[wrong].unit, nodes[first], values[first].unit, context),
     )
 
 
@@ -83,7 +85,8 @@ def plain_axes(a: Value, b: Value, context: Context) -> tuple[str, ...]:
 def demand_unit(value: Value, unit: Powers | None, node: tree.Node, context: Context, what: str) -> None:
     """E0401 where a value has another unit than it needs."""
     if value.unit is not None and unit is not None and value.unit != unit:
-        raise error("E0401", f"{what} has the unit {words(unit, context)}", node, label=f"this is {words(value.unit, context)}")
+        label = f"this is {words(value.unit, context)}"
+        raise error("E0401", f"{what} has the unit {words(unit, context)}", node, label, edits=unit_edits(node, value.unit, unit, context))
 
 
 def agree_axes(values: Sequence[Value], nodes: Sequence[tree.Node], context: Context) -> None:

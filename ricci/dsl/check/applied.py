@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ricci.dsl import tree
+from ricci.dsl.check import foreign
 from ricci.dsl.check.context import Context, error, settled
 from ricci.dsl.check.values import Layered, Namespace, Procedure, Sided, Value
 from ricci.dsl.spelling import nearest
+from ricci.errors import CheckFailed
 
 NONE: frozenset[str] = frozenset()
 DERIVATIVE = re.compile(r"d[^\W\d_]\w*")  # what may be a derivative along coordinates
@@ -75,12 +77,12 @@ def _applied(node: tree.Call, context: Context) -> Applied:
     function, items = node.function, ()
     if isinstance(function, tree.Index):
         base = function.base
-        target = _named(base, context) if isinstance(base, tree.Name | tree.Attr) else SOME_VALUE
+        target = _named(base, node, context) if isinstance(base, tree.Name | tree.Attr) else SOME_VALUE
         if isinstance(target, Rule):
             return _operator(node, target, function.items)
         return Applied(node, function.span.text, SOME_VALUE if isinstance(target, Value) else target, None, function.items, NONE, NONE)
     if isinstance(function, tree.Name | tree.Attr):
-        target = _named(function, context)
+        target = _named(function, node, context)
         if isinstance(target, Rule):
             return _operator(node, target, items)
         return Applied(node, function.span.text, target, None, items, NONE, NONE)
@@ -114,7 +116,7 @@ def _operator(node: tree.Call, rule: Rule, items: tuple[tree.Item, ...]) -> Appl
     return Applied(node, rule.name, None, rule, items, frozenset(bound), frozenset(made))
 
 
-def _named(function: tree.Name | tree.Attr, context: Context) -> Any:
+def _named(function: tree.Name | tree.Attr, call: tree.Call, context: Context) -> Any:
     """The entity or operator that a (dotted) name before parentheses means."""
     if isinstance(function, tree.Attr):
         if isinstance(function.base, tree.Name):
@@ -137,14 +139,23 @@ def _named(function: tree.Name | tree.Attr, context: Context) -> Any:
         return rule
     if DERIVATIVE.fullmatch(function.id):
         settled(context, space=True)
+    raise _unknown(function, call, context)
+
+
+def _unknown(name: tree.Name, call: tree.Call, context: Context) -> CheckFailed:
+    """E0101 for what stands before parentheses and is nothing here; other tools may have it."""
+    coordinates = [c.name for d in context.checker.model.domains.values() for c in d.coordinates]
+    lacking = foreign.unknown_coordinate(name.id, coordinates)
+    if lacking:
+        message = f"`{name.id}` is along `{lacking}`, and the model has no such coordinate"
+        return error("E0101", message, name, label=f"coordinates are {', '.join([*coordinates, 't'])}")
     known = [*context.checker.operators, *(d.name for d in context.scope.all() if d.word in ("fn", "layer", "operator"))]
-    guess = nearest(function.id, known)
-    raise error(
-        "E0101",
-        f"there is no operator or function `{function.id}`",
-        function,
-        label=f"did you mean `{guess}`?" if guess else "not declared",
-    )
+    guess = foreign.OPERATORS.get(name.id) or nearest(name.id, known)
+    label = foreign.FORMS.get(name.id) or (f"did you mean `{guess}`?" if guess else "not declared")
+    edits = foreign.operator_edits(call, name, coordinates)
+    if edits and edits[0][0] is name.span:
+        label = f"did you mean `{edits[0][1]}`?"
+    return error("E0101", f"there is no operator or function `{name.id}`", name, label, edits=edits)
 
 
 def member(owner: Namespace, name: tree.Name) -> Any:

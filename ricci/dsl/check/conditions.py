@@ -22,6 +22,7 @@ from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
 from ricci.dsl.units import over, raised
+from ricci.errors import CheckFailed
 
 FLIPPED = {">": 1, ">=": 1, "<": -1, "<=": -1}
 
@@ -200,7 +201,7 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
     if target.arguments:
         inner = target.arguments[0]
         if name.id.lstrip("d").strip("t") or not isinstance(inner, tree.Name) or len(target.arguments) > 1:
-            raise error("E0203", f"`{short(target)}` has no initial value", target, label="a field or its time derivative, as in dt(u)")
+            raise _no_start(target, declarer)
         name, order = inner, name.id.count("t")
     field = field_named(tree.Dotted((name,), span=name.span), declarer)
     family = set(declarer.indices_of(target.items, context)) if target.items else set(field.order[: field.family] if field.order else ())
@@ -239,6 +240,15 @@ def read_initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Init
         if all(known_start != start for known_start, _ in out):  # the other half of a symmetric tensor says the same
             out.append((start, target))
     return out
+
+
+def _no_start(target: tree.Target, declarer: Declarer) -> CheckFailed:
+    """E0203 for `initial T(x, 0) = ...`: what starts is a field, everywhere, or its time derivative."""
+    declaration = declarer.scope.find(target.name.id)
+    if declaration is not None and declaration.word == "field":
+        message = f"`initial` is about the start and all places: it takes `{target.name.id}`, not `{short(target)}`"
+        return error("E0203", message, target, label="no time and no place here", edits=((target.span, target.name.id),))
+    return error("E0203", f"`initial` takes a field or its time derivative, not `{short(target)}`", target, label="as in dt(u)")
 
 
 def read_event(statement: tree.Event, declarer: Declarer, formulas: Formulas | None) -> Event:

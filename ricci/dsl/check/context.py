@@ -188,11 +188,17 @@ class Context:
 
 
 def error(
-    code: str, message: str, at: tree.Node | Span | None, label: str = "", help: str = "", notes: tuple[str, ...] = ()
+    code: str,
+    message: str,
+    at: tree.Node | Span | None,
+    label: str = "",
+    help: str = "",
+    notes: tuple[str, ...] = (),
+    edits: tuple[tuple[Span, str], ...] = (),
 ) -> CheckFailed:
-    """A message about one place of the text."""
+    """A message about one place of the text. `edits` that could mend it are tried (mending.py), `help` is shown as it is."""
     span = at.span if isinstance(at, tree.Node) else at
-    return CheckFailed(code, message, span, label=label, help=help, notes=notes)
+    return CheckFailed(code, message, span, label=label, help=help, notes=notes, edits=edits)
 
 
 def settled(context: Context, *names: str, space: bool = False) -> None:

@@ -15,6 +15,7 @@ from ricci.dsl.check.agreement import article, describe, short
 from ricci.dsl.check.calculus import derivative_rule
 from ricci.dsl.check.context import Checker, Context, Side, error, lookup_axis
 from ricci.dsl.check.definitions import refuse_lone
+from ricci.dsl.check.edits import declared_unit
 from ricci.dsl.check.expressions import entity_of, infinity, scalar_of, value_of
 from ricci.dsl.check.quantities import bounds, make_let, make_param, make_tensor
 from ricci.dsl.check.scope import PREDEFINED, Declaration, Scope
@@ -271,7 +272,13 @@ class Declarer:
         if node is not None and node.unit is not None:
             unit = self.checker.units.resolve(node.unit)
         if unit is None and needed and self.model.uses_units:
-            raise error("E0402", f"{what} has no unit", at, label="this model has units: add `: [m/s]`, or `: [1]` for none")
+            raise error(
+                "E0402",
+                f"{what} has no unit",
+                at,
+                label="this model has units: add `: [m/s]`, or `: [1]` for none",
+                edits=declared_unit(at, node),
+            )
         return kind, rank, unit
 
     def make_field(self, item: tree.FieldDef) -> Value:

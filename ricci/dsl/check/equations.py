@@ -12,6 +12,7 @@ from ricci.dsl.check.agreement import agree_axes, numeric, plain_axes, rank_word
 from ricci.dsl.check.context import Checker, Context, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.definitions import refuse_lone
+from ricci.dsl.check.edits import either_unit
 from ricci.dsl.check.expressions import scalar_of, value_of
 from ricci.dsl.check.values import Value, paths, shape
 from ricci.dsl.formulas import explicit_formulas, is_explicit
@@ -51,6 +52,7 @@ def two_sides(
             f"the two sides of {what} have different units",
             nodes[1],
             label=f"{words(right.unit)}, but `{short(nodes[0])}` is {words(left.unit)}",
+            edits=either_unit(nodes[1], right.unit, nodes[0], left.unit, context),
             notes=plain_axes(left, right, context),
         )
     left, right = with_zeros([left, right])

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from ricci.dsl import build, tree
-from ricci.dsl.check import indices
+from ricci.dsl.check import foreign, indices
 from ricci.dsl.check.agreement import (
     agree_axes,
     agree_ranks,
@@ -126,6 +126,14 @@ def _unknown_name(node: tree.Name, context: Context) -> CheckFailed:
         return error("E0101", "`e` is not declared", node, label="for 2.718... write exp(1)")
     if context.checker.lost_domains:  # it may be a coordinate
         settled(context, space=True)
+    found = foreign.derivative(node.span)
+    if found is not None and (declaration := context.scope.find(found[1])) is not None and declaration.word == "field":
+        whole, _, written = found
+        message = f"`{short(node)}` is not declared; derivatives are operators"
+        return error("E0101", message, node, f"write {written}", edits=((whole, written),))
+    if node.id in foreign.VALUES:
+        written = foreign.VALUES[node.id]
+        return error("E0101", f"`{node.id}` is not declared", node, f"write {written}", edits=((node.span, written),))
     return unknown(node.id, node.span, context.scope.names())
 
 

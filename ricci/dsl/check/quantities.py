@@ -11,6 +11,7 @@ from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import demand_unit, numeric, short
 from ricci.dsl.check.context import Checker, Context, Side, error
 from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing, starts_of
+from ricci.dsl.check.edits import declared_unit
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.sides import ENDS, NoSide, coordinates, surfaces
 from ricci.dsl.check.special import one_array
@@ -77,7 +78,8 @@ def _param_value(
     entity = entity_of(item.value, context)
     if isinstance(entity, Loaded):
         if unit is None and declarer.model.uses_units and item.type is None:
-            raise error("E0402", f"the param `{item.name.id}` has no unit", item.name, label="say the unit of the data, as in `: [m/s]`")
+            message, label = f"the param `{item.name.id}` has no unit", "say the unit of the data, as in `: [m/s]`"
+            raise error("E0402", message, item.name, label, edits=declared_unit(item.name, None))
         return one_array(entity, context), kind, unit, None
     value = numeric(scalar_of(item.value, context), item.value)
     if any(t.op in ("partial",) or t is _time() for t in walk([value.term])):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ricci.dsl import build, tree
 from ricci.dsl.check.context import Context, Side, error, settled
 from ricci.dsl.check.expressions import scalar_of
+from ricci.dsl.check.foreign import side_named
 from ricci.dsl.model import Coordinate
 from ricci.dsl.spelling import nearest
 from ricci.dsl.types import Kind
@@ -52,7 +53,8 @@ def sides_of(names: Sequence[tree.Name], node: tree.Node, context: Context) -> l
     settled(context, first, space=True)
     text = ".".join(n.id for n in names)
     every = [f"{c}.{e}" for c, one in known.items() if not one.periodic for e in ENDS] + [*context.scope.side_names(), *surfaces(context)]
-    guess = nearest(text, every)
+    named = side_named(text, list(known))
+    guess = named if named in every else nearest(text, every)
     label = f"did you mean `{guess}`?" if guess else f"sides are {', '.join(every) or 'none'}"
     raise error("E0104", f"there is no side `{text}`", node, label=label)
 

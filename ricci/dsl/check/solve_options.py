@@ -13,14 +13,17 @@ from ricci.dsl.check.agreement import article, demand_unit, rational, short
 from ricci.dsl.check.calculus import coordinates_of
 from ricci.dsl.check.context import Checker, Context, error, lookup_axis, settled
 from ricci.dsl.check.expressions import scalar_of
+from ricci.dsl.check.foreign import option_edits
 from ricci.dsl.check.known import demand_known, demand_moment, known_number
 from ricci.dsl.check.values import Layered, Namespace, Network, Value
 from ricci.dsl.model import Call, Option, Solve
 from ricci.dsl.ops.const import value_of as constant_of
+from ricci.dsl.remedies import entry_around, quantity
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Type
 from ricci.dsl.units import NUMBER
+from ricci.errors import CheckFailed
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ LINEARS = {name: Choice(("tol", "steps", "restart")) for name in ("multigrid", "
 ADJOINTS = {"checkpointed": Choice(("steps",)), "stored": Choice(), "implicit": Choice(), "none": Choice()}
 WORDS = {"dtype": ("f64", "f32", "bf16", "f16", "c128", "c64"), "scale": ("mup", "sp")}
 COUNTS = ("batch", "epochs", "sweeps", "count", "steps", "seed")
+CHOICES = {"space": SPACES, "time": TIMES, "method": METHODS, "linear": LINEARS, "adjoint": ADJOINTS}
 OPTIONS = ("grid", "space", "until", "tol", "time", "linear", "method", "adjoint", "dtype", "output", "checkpoint", *COUNTS)
 GOALS = ("minimize", "maximize", "find", "eigen", "steady")
 
@@ -70,9 +74,10 @@ def read_solve(statement: tree.Solve, context: Context) -> Solve:
     options: list[Option] = []
     for entry in statement.entries:
         if entry.name.id not in OPTIONS:
-            guess = nearest(entry.name.id, OPTIONS)
-            label = f"did you mean `{guess}`?" if guess else f"options are {', '.join(OPTIONS[:9])}, ..."
-            raise error("E0104", f"`solve` has no option `{entry.name.id}`", entry.name, label=label)
+            edits = option_edits(entry, list(coordinates_of(context)))
+            guess = edits[0][1].partition(":")[0] if edits else nearest(entry.name.id, OPTIONS)
+            label = f"did you mean `{guess}`?" if guess else f"options are {', '.join(OPTIONS)}"
+            raise error("E0104", f"`solve` has no option `{entry.name.id}`", entry.name, label, edits=edits)
         if any(o.name == entry.name.id for o in options):
             raise error("E0102", f"the option `{entry.name.id}` is given twice", entry.name)
         option = _READERS.get(entry.name.id, _count)(entry, context)
@@ -294,13 +299,7 @@ def _choice(node: tree.Expr, table: Mapping[str, Choice], option: str, context: 
         raise error("E0104", f"`{option}` takes a name", node, label=f"there are {', '.join(table)}")
     choice = table.get(name.id)
     if choice is None:
-        guess = nearest(name.id, table)
-        raise error(
-            "E0104",
-            f"`{option}` has no choice `{name.id}`",
-            name,
-            label=f"did you mean `{guess}`?" if guess else f"there are {', '.join(table)}",
-        )
+        raise _no_choice(name, node, table, option)
     if choice.lacking:
         context.checker.lacking(choice.lacking, node.span)
     if not isinstance(node, tree.Call):
@@ -333,11 +332,23 @@ def _choice(node: tree.Expr, table: Mapping[str, Choice], option: str, context: 
     return Call(name.id, tuple(places), tuple(keywords), node.span)
 
 
+def _no_choice(name: tree.Name, node: tree.Expr, table: Mapping[str, Choice], option: str) -> CheckFailed:
+    """E0104 for a choice that an option has not; another option may have it."""
+    others = [o for o, choices in CHOICES.items() if o != option and name.id in choices]
+    guess = nearest(name.id, table)
+    label = f"it is a choice of `{others[0]}`" if others else f"did you mean `{guess}`?" if guess else f"there are {', '.join(table)}"
+    entry = entry_around(node.span) if others else None
+    edits = ((entry, f"{others[0]}: {node.span.text}"),) if entry is not None else ()
+    return error("E0104", f"`{option}` has no choice `{name.id}`", name, label, edits=edits)
+
+
 def _time(entry: tree.Entry, context: Context) -> Option:
     option = _named(TIMES)(entry, context)
     call = option.arguments[0]
     if call.name in FIXED and not any(name == "dt" for name, _ in call.keywords):
-        raise error("E0104", f"`{call.name}` has a fixed step and needs it", entry.positional[0], label=f"as in {call.name}(dt=0.01)")
+        step = f"{call.name}(dt={quantity(Fraction(1, 100), context.checker.model.time_unit)})"
+        message, node = f"`{call.name}` has a fixed step and needs it", entry.positional[0]
+        raise error("E0104", message, node, label=f"as in {step}", edits=((node.span, step),))
     return option
 
 

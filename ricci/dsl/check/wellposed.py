@@ -12,7 +12,7 @@ from ricci.dsl.check.equations import Formulas, short_name, space_orders
 from ricci.dsl.model import Call, Domain, Equation, Field, Initial
 from ricci.dsl.ops import linear
 from ricci.dsl.term import Term, walk
-from ricci.errors import Diagnostic
+from ricci.errors import Diagnostic, Span
 
 TIME = "t"
 LARGEST_GROUP = 10  # fields of one first-order system that are counted together
@@ -75,6 +75,7 @@ def _verdict(count: Count, name: str, zero: str) -> Diagnostic | None:
                 f"`{name}` has {len(found)} conditions on {coordinate}.{end}, it takes {most}",
                 found[-1].side.span,
                 f"the first is in line {_line(found[0])}; `{_reason(count.equation)}` is of order {order} in {coordinate}",
+                edits=_other_sides(found[-1], count),
             )
     lacking = [end for end, found in at_side.items() if len(found) < least]
     if len(given) > order:
@@ -83,11 +84,18 @@ def _verdict(count: Count, name: str, zero: str) -> Diagnostic | None:
             f"`{name}` has {len(given)} conditions along `{coordinate}`, it takes {order}",
             given[-1].side.span,
             f"its equation (line {_equation_line(count.equation)}) is of order {order} in {coordinate}",
+            edits=_other_sides(given[-1], count),
         )
     if len(given) < order and (lacking or order % 2):
         end = lacking[0] if lacking else ("lo" if len(at_side["lo"]) <= len(at_side["hi"]) else "hi")
         return _too_few(count, name, zero, end, len(at_side[end]))
     return None
+
+
+def _other_sides(placed: Placed, count: Count) -> tuple[tuple[Span, str], ...]:
+    """The condition on every other side of its field: one of them may have been meant."""
+    sides = [f"{c}.{end}" for c in count.field.symbol.axes for end in ("lo", "hi")]
+    return tuple((placed.side.span, side) for side in sides if side != placed.side.span.text)
 
 
 def _too_few(count: Count, name: str, zero: str, end: str, there: int) -> Diagnostic:
