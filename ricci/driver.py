@@ -153,6 +153,16 @@ def together(program: Program, values: Container[str] | None = None) -> Program:
     return replace(program, functions={whole.name: whole, **others})
 
 
+def switches(program: Program, integrator: Any) -> list[Any]:
+    """Times at which the right-hand side jumps, for an integrator that chooses its steps: fixed ones stay where the model puts them."""
+    from ricci.lowering.integrate.system import TIME
+    from ricci.lowering.jumps import jumps
+
+    if not integrator.adaptive or "rhs" not in program.functions:
+        return []
+    return jumps(program.functions["rhs"].roots, TIME, [a.symbol for a in program.arguments])
+
+
 def only(program: Program, name: str, sizes: dict[str, int]) -> Program:
     """The program with one function and known sizes."""
     return replace(program, functions={name: program.functions[name]}, sizes={**program.sizes, **sizes})

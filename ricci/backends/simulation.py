@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ricci.dsl.program import Instant, Program
 from ricci.dsl.remedies import quantity, time_unit, with_options
 from ricci.dsl.term import Function, Term
 from ricci.errors import CannotRun
+from ricci.lowering.jumps import Jump
 
 Array = np.ndarray[Any, Any]
 Caller = Callable[[str, Mapping[str, Any]], dict[str, Any]]
@@ -30,6 +32,7 @@ class Stop:
 
     time: float
     functions: tuple[str, ...]
+    jump: bool = False  # the right-hand side jumps there: the run goes on from just behind it
 
 
 @dataclass
@@ -101,6 +104,21 @@ def stops_of(program: Program, end: float, values: Mapping[str, Any], sizes: Map
     return [Stop(t, tuple(dict.fromkeys(at[t]))) for t in sorted(at)]
 
 
+def with_switches(stops: Sequence[Stop], switches: Iterable[Jump], end: float, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Stop]:
+    """The stops, and the times at which the right-hand side jumps: no step of the integrator goes over one."""
+    close = SAME_TIME * max(abs(end), 1e-300)
+    times = sorted({t for jump in switches for t in jump.times(end, values, sizes)})
+    out = {stop.time: stop for stop in stops}
+    known = sorted(out)
+    for t in times:
+        k = bisect_left(known, t)
+        near = next((n for n in known[max(0, k - 1) : k + 1] if abs(n - t) <= close), None)
+        if near is None:
+            insort(known, t)
+        out[t if near is None else near] = Stop(t, (), True) if near is None else replace(out[near], jump=True)
+    return [out[t] for t in known]
+
+
 def _outside(program: Program, instant: Instant, moment: float, end: float) -> CannotRun:
     """E0704 for a time that the run does not reach, with the `solve` that reaches it."""
     unit = time_unit(program.statement, program.time_unit)
@@ -145,6 +163,8 @@ class Simulation:
                 if event is not None:
                     self._apply(event)
             self._snapshots(stop)
+            if stop.jump and trajectory.time < self.end:
+                trajectory.time = min(stop.time + SAME_TIME * self.end, self.end)
         return trajectory
 
     def _call(self, name: str, extra: Mapping[str, Any]) -> dict[str, Any]:

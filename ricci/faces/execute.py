@@ -17,7 +17,7 @@ from ricci import driver
 from ricci.backends.binding import Binding, bind
 from ricci.backends.data import Reader
 from ricci.backends.labelled import Labelled
-from ricci.backends.simulation import Progress, Simulation, Trajectory, end_time, parameter_names, stops_of
+from ricci.backends.simulation import Progress, Simulation, Trajectory, end_time, parameter_names, stops_of, with_switches
 from ricci.driver import Settings
 from ricci.dsl import reference
 from ricci.dsl.model import Model, Output, Plot, Unit
@@ -141,6 +141,7 @@ class Integration:
         end = end_time(self.program, values, sizes)
         stops = stops_of(self.program, end, values, sizes)
         self._compile()
+        stops = with_switches(stops, self.switches, end, values, sizes)
         kept = self.kept
         wanted = frozenset(i.function for i in self.program.instants if i.function.startswith("snapshot:"))
         record = kept.take if kept is not None else lambda name, moment, arrays: None
@@ -169,6 +170,7 @@ class Integration:
             self.outcome.warnings += driver.ill_posed(self.model, program, self.binding.values, self.binding.sizes)
             method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
             self.outcome.choices += choices
+            self.switches = driver.switches(program, method)
         with self.watch.stage("optimize"):
             better, report = driver.optimize(driver.advancing(program, method), self.settings.opt)
             self.outcome.warnings += report.diagnostics
