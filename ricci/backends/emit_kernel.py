@@ -107,6 +107,7 @@ class KernelWriter:
                 self._loop(statement)
             elif isinstance(statement, ir.Let):
                 name = self.text.named(statement.value, "new")
+                self._forget(statement.name)
                 self.locals[statement.name] = (name, len(self.frames) - 1)
             elif isinstance(statement, ir.Begin):
                 self._begin(statement, body)
@@ -154,6 +155,11 @@ class KernelWriter:
         if body:
             self.frames[-1].lines += [f"for {variable} in range({lo}, {stop}, {lanes}):", *body]
 
+    def _forget(self, name: Term) -> None:
+        """A name gets a new value: a loop of one turn, which is no scope, gave it another one before."""
+        if self.locals.pop(name, None) is not None:
+            self.text.forget(name)
+
     def _loop_body(self, loop: Loop) -> list[str]:
         self.frames.append(Frame(len(self.frames)))
         self._statements(loop.body)
@@ -180,6 +186,7 @@ class KernelWriter:
 
     def _begin(self, statement: ir.Begin, body: Sequence[Statement]) -> None:
         """Accumulators at the identity: a scalar one, and one of vectors if a vector loop folds into it."""
+        self._forget(statement.total)
         folds = fold_loops(body, statement.total, self.kernel, self.lanes)
         wish = name_of(statement.total)
         inside = self.vector is not None

@@ -15,7 +15,7 @@ from ricci.backends.source import grouped, simple
 from ricci.dsl.ops import contract
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.ops.functions import SCALARS
-from ricci.dsl.term import Term
+from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind
 from ricci.errors import CannotLower
 
@@ -124,6 +124,13 @@ class Expressions:
             if term in frame.depths:
                 return frame.depths[term]
         return None
+
+    def forget(self, leaf: Term) -> None:
+        """Drop what is known of values that contain a leaf."""
+        for frame in self.frames:
+            for term in [t for t in {**frame.depths, **frame.texts} if any(part is leaf for part in walk([t]))]:
+                frame.depths.pop(term, None)
+                frame.texts.pop(term, None)
 
     def _set_depth(self, term: Term, depth: int) -> None:
         self.frames[depth].depths[term] = depth

@@ -3,7 +3,8 @@
 from itertools import product
 
 import numpy as np
-from running import assert_close, everywhere, expected, size, symbol
+import pytest
+from running import assert_close, everywhere, expected, shifted, size, symbol
 
 from ricci.backends.numba_cpu import compile_function
 from ricci.dsl import build
@@ -118,3 +119,12 @@ def test_scatter_and_gather():
         executable({"t": np.ones((2, 1)), "i": np.array([-5, 99])}, {"a": 2, "b": 1, "v": 3}),
         {"counts": np.zeros((1, 3)), "picked": np.zeros((2, 1))},
     )
+
+
+@pytest.mark.parametrize(("op", "edge", "shift", "over"), [("sum", "clamp", "k", "j"), ("max", 0, "j", "k"), ("sum", 0, "k", "i")])
+def test_reductions_of_what_is_read_past_an_end(op, edge, shift, over):
+    """The first point has a loop of one turn, and a total of its own: the other points may not store that one."""
+    u = symbol("u", i="i", j="j", k="k")
+    t = build.mul(shifted(u, shift, -1, edge), u)
+    total = build.sum_over(t, [over]) if op == "sum" else build.reduce(op, t, [over])
+    everywhere(Function("ends", (u,), (("total", total),)), [{"i": 4, "j": 3, "k": 5}, {"i": 1, "j": 2, "k": 17}, {"i": 9, "j": 1, "k": 1}])
