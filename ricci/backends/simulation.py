@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ricci.backends.firings import Firings
 from ricci.dsl import reference
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Instant, Program
 from ricci.dsl.remedies import quantity, time_unit, with_options
 from ricci.dsl.term import Function, Term
-from ricci.errors import CannotRun
+from ricci.errors import CannotRun, Span
 from ricci.lowering.jumps import Jump
 
 Array = np.ndarray[Any, Any]
@@ -145,11 +146,13 @@ class Simulation:
     listen: Callable[[Progress], None]
     record: Callable[[str, float, dict[str, Any]], None]
     keep: frozenset[str] = frozenset()  # snapshot functions whose values the caller wants back
+    statements: Mapping[int, Span | None] = field(default_factory=dict)  # of the events
 
     def prepare(self) -> None:
         """Initial states, and one call of the time loop that goes nowhere: after it everything is compiled."""
         states = self._call("initial", {})
         self.trajectory = Trajectory(states, 0.0)
+        self.firings = Firings(self.program, self.statements)
         self._not_finite(states, 0.0, "initial data")
         nowhere = {"t": 0.0, "ctl:t_stop": 0.0, "ctl:tol": self.tolerance, "ctl:max_steps": 0}
         self._call("advance", {**states, **self.controls, **nowhere})
@@ -215,6 +218,10 @@ class Simulation:
         changed = self._call(f"apply:{event}", {**trajectory.states, "t": trajectory.time})
         trajectory.states = {**trajectory.states, **changed}
         trajectory.events.append((trajectory.time, event))
+        adaptive = any(name.startswith("scale:") for name in self.controls)
+        longest = self.firings.enter(event, trajectory.time, None if adaptive else float(self.controls["ctl:dt"]))
+        if adaptive and longest is not None:
+            self.controls["ctl:dt"] = -longest
         if len(trajectory.events) > 100_000:
             raise CannotRun(
                 "E0706",

@@ -148,6 +148,7 @@ class Integration:
         simulation = Simulation(
             self.program, values, end, self._call, self.controls, self.program.tolerance, listen or (lambda _: None), record, wanted
         )
+        simulation.statements = {k: event.span for k, event in enumerate(self.model.events)}
         try:
             with self.watch.stage("compile"):
                 simulation.prepare()

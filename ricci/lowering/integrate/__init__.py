@@ -5,7 +5,7 @@
 Parameters (besides the states and the program's arguments, under their own names):
 - `t`; `ctl:t_stop`; `ctl:tol`, to which the relative error of a run is proportional (decision 003); `ctl:max_steps`, the number of
   attempts in this call
-- `ctl:dt`, `ctl:error`: the controller's next step (0: it estimates one) and last error; `scale:NAME`: the largest |value| of a
+- `ctl:dt`, `ctl:error`: the controller's next step (0: it estimates one, -s: one that is not above s) and last error; `scale:NAME`: the largest |value| of a
   state so far (0: unknown). The error of a step is compared with tol^(q/p) * scale, q = p for most methods.
   `ctl:armed:K`: 1 while event K can fire, -1: unknown.
   Their first values come from `controls`; afterwards give back the results of the call before.

@@ -211,7 +211,8 @@ def _start(program: Program, method: Method, system: System, step: Term | None, 
     rest = build.sub(STOP, TIME)
     guess = build.divide(number("1/100"), build.apply("max2", speed, number(SMALLEST_SCALE)))
     guess = build.where(build.apply("lt", number(0), speed), build.apply("min2", guess, rest), build.scale(Fraction(1, 1000), rest))
-    return Begin(build.where(build.apply("lt", number(0), DT), DT, guess), begin, first)
+    bounded = build.where(build.apply("lt", DT, number(0)), build.apply("min2", guess, build.neg(DT)), guess)
+    return Begin(build.where(build.apply("lt", number(0), DT), DT, bounded), begin, first)
 
 
 def _initial_scales(program: Program, states: Terms, scales: Terms) -> Terms:
