@@ -69,6 +69,7 @@ class Checker:
     folder: str = ""
     tolerance: Fraction = Fraction(1, 10**4)
     time_unit: Powers = NUMBER
+    started: frozenset[str] = frozenset()  # fields with an initial value
     draws: dict[tree.Node, int] = field(default_factory=dict)
     called: Mapping[str, Span] = field(default_factory=dict)  # names that stand before parentheses
     holes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # named sides of a domain that are no ends of a coordinate
@@ -135,6 +136,10 @@ class Checker:
                 self.equalities[dims[0].name] = other
                 raise Restart
         return False
+
+    def equation_for(self, name: str) -> str:
+        """A remedy for an unknown without an equation: it stays as it starts, or is nothing."""
+        return f"equation dt({name}) = 0" if name in self.started else f"equation {name} = 0"
 
     def placeholder(self, stem: str, kind: Kind, axes: dict[str, Size]) -> Term:
         """A typed symbol that stands for what cannot be computed yet."""

@@ -326,7 +326,7 @@ def _report(candidates: Sequence[Candidate], taken: Mapping[str, int], moving: S
             continue
         reported.add(owner)
         checker.diagnostics.add(
-            "E0303", f"no equation determines `{owner}`", f.span, label="an unknown needs an equation", help=f"equation dt({owner}) = 0"
+            "E0303", f"no equation determines `{owner}`", f.span, label="an unknown needs an equation", help=checker.equation_for(owner)
         )
 
 

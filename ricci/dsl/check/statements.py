@@ -120,6 +120,7 @@ def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
 def _physics(declarer: Declarer, statements: Sequence[tree.Statement]) -> list[Placed] | None:
     """Equations first: which unknowns are formulas of others decides what conditions are about. The conditions, if all is well."""
     checker = declarer.checker
+    checker.started = frozenset(s.target.name.id for s in statements if isinstance(s, tree.Initial) and not _is_start(s))
     before = len(checker.diagnostics.errors) + checker.silent
     broken = any(d.state == "failed" for d in declarer.scope.declarations.values())
     candidates = _candidates(declarer, statements)
@@ -174,7 +175,11 @@ def _unknowns_without_equations(declarer: Declarer) -> None:
     for f in declarer.model.fields.values():
         owner = f.of or f.name
         declarer.checker.diagnostics.add(
-            "E0303", f"no equation determines `{owner}`", f.span, label="an unknown needs an equation", help=f"equation dt({owner}) = 0"
+            "E0303",
+            f"no equation determines `{owner}`",
+            f.span,
+            label="an unknown needs an equation",
+            help=declarer.checker.equation_for(owner),
         )
         return
 

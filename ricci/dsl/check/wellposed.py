@@ -87,8 +87,7 @@ def _verdict(count: Count, name: str, zero: str) -> Diagnostic | None:
             edits=_other_sides(given[-1], count),
         )
     if len(given) < order and (lacking or order % 2):
-        end = lacking[0] if lacking else ("lo" if len(at_side["lo"]) <= len(at_side["hi"]) else "hi")
-        return _too_few(count, name, zero, end, len(at_side[end]))
+        return _too_few(count, name, zero, at_side)
     return None
 
 
@@ -98,17 +97,32 @@ def _other_sides(placed: Placed, count: Count) -> tuple[tuple[Span, str], ...]:
     return tuple((placed.side.span, side) for side in sides if side != placed.side.span.text)
 
 
-def _too_few(count: Count, name: str, zero: str, end: str, there: int) -> Diagnostic:
+def _usual(count: Count, name: str, zero: str, at_side: Mapping[str, Sequence[Placed]]) -> str:
+    """The conditions that are missing, in the usual form: no flux for second order, else value and curvature, each once a side."""
+    order, symbol, coordinate = count.order, count.field.symbol, count.coordinate
+    least = order // 2
+    missing = {end: max(least - len(found), 0) for end, found in at_side.items()}
+    if order % 2 and sum(missing.values()) + len(count.given) < order:
+        missing[min(missing, key=lambda end: len(at_side[end]) + missing[end])] += 1
+    forms = [(1, f"dn({name})")] if order == 2 else [(0, name), (2, f"lap({name})"), (1, f"dn({name})"), (4, f"lap(lap({name}))")]
+    sides: dict[tuple[str, ...], list[str]] = {}
+    for end, number in missing.items():
+        there = {space_orders(p.condition.residual, symbol).get(coordinate, 0) for p in at_side[end]}
+        sides.setdefault(tuple([form for n, form in forms if n not in there][:number]), []).append(f"{coordinate}.{end}")
+    statements = [f"boundary {name} on {', '.join(ends)}: {form} = {zero}" for wanted, ends in sides.items() for form in wanted]
+    return "; ".join(statements)
+
+
+def _too_few(count: Count, name: str, zero: str, at_side: Mapping[str, Sequence[Placed]]) -> Diagnostic:
     given, order, coordinate = count.given, count.order, count.coordinate
     verb = "is" if len(given) == 1 else "are"
     why = f"`{_reason(count.equation)}` (line {_equation_line(count.equation)}) is {_ordinal(order)} order in {coordinate}"
-    form = f"{name} = {zero}" if order == 1 else f"dn({name}) = {zero}" if there == 0 else f"lap({name}) = {zero}"
     return Diagnostic(
         "E0301",
         f"`{name}` needs {order} condition{'s' if order > 1 else ''} along `{coordinate}`, {len(given)} {verb} given",
         given[0].side.span if given else count.field.span,
         f"the only one; {why}" if len(given) == 1 else why,
-        f"boundary {name} on {coordinate}.{end}: {form}",
+        _usual(count, name, zero, at_side),
     )
 
 
@@ -179,13 +193,18 @@ def _wrong_total(involved: Sequence[Field], total: int, mine: Sequence[Placed], 
         checker.diagnostics.add("E0302", message, mine[-1].side.span)
         return
     one = involved[0]
-    end = "lo" if not any(p.condition.side == "lo" for p in mine) else "hi"
+    bare = [end for end in ("lo", "hi") if not any(p.condition.side == end for p in mine)]
+    places = [(f.name, end) for ends in (bare, ("lo", "hi")) for f in involved for end in ends]
+    open_places = [p for p in dict.fromkeys(places) if p not in {(m.condition.field, m.condition.side) for m in mine}][: total - len(mine)]
+    sides: dict[str, list[str]] = {}
+    for name, end in open_places:
+        sides.setdefault(name, []).append(f"{coordinate}.{end}")
     checker.diagnostics.add(
         "E0301",
         f"{names} need {total} conditions along `{coordinate}` together, {len(mine)} {'is' if len(mine) == 1 else 'are'} given",
         mine[0].side.span if mine else one.span,
         label=f"a system of order {total} in {coordinate}",
-        help=f"boundary {one.name} on {coordinate}.{end}: {one.name} = 0",
+        help="; ".join(f"boundary {name} on {', '.join(ends)}: {name} = 0" for name, ends in sides.items()),
     )
 
 
