@@ -7,7 +7,8 @@ What has no operator here, or does not commute, is a symbol to us and comes back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -80,15 +81,16 @@ class Border:
 
     def _doubtful(self) -> tuple[frozenset[Any], frozenset[Any]]:
         """Real symbols in arguments of functions that may leave the real line, and such functions of constants."""
-        found = [(e, e.args[0]) for e, term in self.terms.items() if _name(e) in REAL_WHERE and term.kind < Kind.COMPLEX]
+        real = [e for e, term in self.terms.items() if term.kind < Kind.COMPLEX and term not in self.names]
+        found = [(e, e.args[0]) for e in real if _name(e) in REAL_WHERE]
         loader = Loader(new_space())
         references = loader.load([self.terms[a] for _, a in found])
         ranges = Ranges(loader.space, stated(loader, self.facts())) if found else None
         complexes: set[Any] = set()
         sealed: set[Any] = set()
-        for (e, a), ref in zip(found, references, strict=True):
-            if ranges is not None and not REAL_WHERE[_name(e)](ranges.of(ref)) and self.terms[e] not in self.names:
-                below = {s for s in postorder(a, (), self.is_leaf) if s in self.symbols and not s.is_number}
+        for (e, _), ref in zip(found, references, strict=True):
+            if ranges is not None and not REAL_WHERE[_name(e)](ranges.of(ref)):
+                below = {s for s in postorder(e, (), self.is_leaf) if s in self.symbols and not s.is_number}
                 complexes |= below
                 if not below:
                     sealed.add(e)
@@ -196,22 +198,29 @@ class Border:
         self._load_into(space, roots, self.written)
         return [space.find(self.written[root]) for root in roots]
 
-    def load_form(self, space: Space, form: Form) -> list[int] | None:
-        """References of another form of the expressions; None if a part of it is none of theirs."""
-        done = {name: self.written[e] for name, e in form.parts.items()}
+    @contextmanager
+    def within(self, form: Form) -> Iterator[list[Term] | None]:
+        """The values of another form of the expressions as terms, its names meaning what it defines; None if it needs new symbols."""
         terms, symbols = self.terms, len(self.symbols)
         self.terms = dict(terms)
         self.defined = {name: self.terms[e] for name, e in form.parts.items()}
-        for symbol, value in form.definitions:
-            self._load_into(space, [value], done)
-            self.defined[symbol] = self.term(value)
-            done[symbol] = done[value]
-        self._load_into(space, form.values, done)
-        self.terms, self.defined = terms, {}
-        if len(self.symbols) > symbols:  # it would be called by names that are the form's own
+        try:
+            for symbol, value in form.definitions:
+                self.defined[symbol] = self.term(value)
+            values = [self.term(e) for e in form.values]
+            yield values if len(self.symbols) == symbols else None  # they would be called by names that are the form's own
+        finally:
+            self.terms, self.defined = terms, {}
             for e in list(self.symbols)[symbols:]:
                 del self.names[self.symbols.pop(e)]
-            return None
+
+    def load_form(self, space: Space, form: Form) -> list[int]:
+        """References of the values of a form; `within` it."""
+        done = {name: self.written[e] for name, e in form.parts.items()}
+        for symbol, value in form.definitions:
+            self._load_into(space, [value], done)
+            done[symbol] = done[value]
+        self._load_into(space, form.values, done)
         return [space.find(done[e]) for e in form.values]
 
     def _load_into(self, space: Space, roots: Sequence[Any], done: dict[Any, int]) -> None:

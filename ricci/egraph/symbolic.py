@@ -22,6 +22,7 @@ from ricci.egraph.explain import FunctionReport
 from ricci.egraph.optimize import LEVELS, Level, Optimization, said
 from ricci.egraph.pricing import NOTHING, NodePrice
 from ricci.egraph.space import Node
+from ricci.egraph.verify import mismatch
 from ricci.errors import Diagnostic, RicciError, UnsoundRule
 
 FACTORED_UP_TO = 12  # symbols of an expression that SymPy is asked to factor
@@ -150,8 +151,10 @@ class _SymbolicOptimization(Optimization):
         space.trace = []
         self._entered("original", refs, border.load(space, items))
         for form in _known_forms(border, items):
-            space.trace = []
-            self._entered(form.name, refs, border.load_form(space, form))
+            with border.within(form) as values:  # SymPy mistakes some unevaluated expressions for others
+                if values is not None and mismatch(self.before, values, self.known, self.given) is None:
+                    space.trace = []
+                    self._entered(form.name, refs, border.load_form(space, form))
         self.rewrite()
         self.plan()
         found = self.choose(refs)
@@ -168,14 +171,13 @@ class _SymbolicOptimization(Optimization):
         operations, distinct = written_operations(written)
         return (operations if self.price.kind == "ops" else self._cost(terms), operations, distinct)
 
-    def _entered(self, name: str, refs: Sequence[int], entered: Sequence[int] | None) -> None:
+    def _entered(self, name: str, refs: Sequence[int], entered: Sequence[int]) -> None:
         """Note a form that is in the space as a starting point."""
         trace, self.space.trace = self.space.trace, None
-        if entered is not None and trace is not None:
-            self.seeds[name] = trace
-            for a, b in zip(refs, entered, strict=True):
-                self.space.union(a, b)
-            self.space.rebuild()
+        self.seeds[name] = trace or []
+        for a, b in zip(refs, entered, strict=True):
+            self.space.union(a, b)
+        self.space.rebuild()
 
 
 def _known_forms(border: Border, items: list[Any]) -> list[Form]:
