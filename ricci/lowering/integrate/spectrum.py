@@ -56,12 +56,12 @@ def rates(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int],
         scalable = _scalable(program, values, sizes)
         if scalable:
             return _extrapolated(program, values, sizes, end, scalable, unknowns)
-    at = _Jacobian(program, start_values(program, values, sizes), sizes)
+    at = Jacobian(program, start_values(program, values, sizes), sizes)
     return _dense(at, end) if at.size <= DENSE else _iterated(at)
 
 
 @dataclass
-class _Jacobian:
+class Jacobian:
     """J d and f at given values, on one flat vector of all states."""
 
     program: Program
@@ -106,9 +106,9 @@ class _Jacobian:
     def matrix(self) -> Array:
         return np.stack([self.times(column) for column in np.eye(self.size, dtype=self.dtype)], axis=1)
 
-    def moved(self, t: float, change: Array) -> _Jacobian:
+    def moved(self, t: float, change: Array) -> Jacobian:
         new = [y + d for y, d in zip(self.states, self.split(change), strict=True)]
-        return _Jacobian(
+        return Jacobian(
             self.program, {**self.values, **{s.name: y for s, y in zip(self.program.states, new, strict=True)}, "t": t}, self.sizes
         )
 
@@ -119,7 +119,7 @@ class _Jacobian:
         return int(np.argmax(parts)) if parts else 0
 
 
-def _dense(at: _Jacobian, end: float) -> Rates:
+def _dense(at: Jacobian, end: float) -> Rates:
     """All eigenvalues at the start and, for very small systems, along a rough slow solution (linearly implicit Euler)."""
     initial = at.speed()
     fastest, smooth, state = 0j, 0.0, 0
@@ -158,7 +158,7 @@ def _implicit_step(matrix: Array, slope: Array, dt: float) -> Array | None:
     return change if np.isfinite(change).all() and np.max(np.abs(change), initial=0.0) < 1e6 else None
 
 
-def _iterated(at: _Jacobian) -> Rates:
+def _iterated(at: Jacobian) -> Rates:
     fastest, state = 0j, 0
     for probe in _probes(at):
         found = _power(at, probe)
@@ -167,7 +167,7 @@ def _iterated(at: _Jacobian) -> Rates:
     return Rates(fastest, _smooth(at), at.speed(), state)
 
 
-def _probes(at: _Jacobian) -> list[Array]:
+def _probes(at: Jacobian) -> list[Array]:
     """Vectors that excite the extreme modes of difference operators: signs (+-), (++--) along all axes, an irregular one."""
 
     def pattern(period: int) -> Array:
@@ -184,7 +184,7 @@ def _probes(at: _Jacobian) -> list[Array]:
     return [pattern(2), pattern(4), irregular]
 
 
-def _power(at: _Jacobian, probe: Array) -> tuple[complex, int] | None:
+def _power(at: Jacobian, probe: Array) -> tuple[complex, int] | None:
     """Dominant eigenvalue seen from a vector: from the Rayleigh quotient of J^2 (its sign: real or imaginary)."""
     vector = probe.astype(at.dtype)
     history = []
@@ -207,7 +207,7 @@ def _power(at: _Jacobian, probe: Array) -> tuple[complex, int] | None:
     return complex(sign * size), at.state_of(middle)
 
 
-def _smooth(at: _Jacobian) -> float:
+def _smooth(at: Jacobian) -> float:
     """Rate at which a uniform perturbation changes, at most points (sides excepted): what is not differences."""
     rate = 0.0
     for k, (y, scale) in enumerate(zip(at.states, at.scales, strict=True)):
@@ -219,7 +219,7 @@ def _smooth(at: _Jacobian) -> float:
     return rate
 
 
-def _with(at: _Jacobian, parts: list[Array]) -> dict[str, Any]:
+def _with(at: Jacobian, parts: list[Array]) -> dict[str, Any]:
     return {**at.values, **{f"d:{s.name}": p for s, p in zip(at.program.states, parts, strict=True)}}
 
 
@@ -245,7 +245,7 @@ def _extrapolated(
     samples = []
     for factor in (0.25, 0.5, 1.0):
         coarse = {**sizes, **{d: max(12, int(sizes[d] * shrink * factor)) for d in dims}}
-        at = _Jacobian(program, start_values(program, values, coarse), coarse)
+        at = Jacobian(program, start_values(program, values, coarse), coarse)
         samples.append((float(coarse[dims[0]]), _iterated(at)))
     n = float(sizes[dims[0]])
     moduli = np.array([abs(r.fastest) for _, r in samples])

@@ -8,13 +8,17 @@ Cahn-Hilliard) and waves that travel have rates that are bounded on all grids; t
 A first look at the grid of the run finds no growth for most equations. Otherwise grids of increasing fineness are tried, along
 one axis or two at a time, data and coefficients carried over. Rates are taken where 9 of 10 points have smaller ones, states of
 nonlinear equations are smoothed first: a jump in the data is a steep slope on every grid.
+
+Conditions on the wrong sides of a line make waves grow there, where no symbol sees them. Of an odd order from 3 on, like
+`dt(u) = -dxxx(u)`, all eigenvalues are computed on three coarse grids. (Closures of even orders are known to be stable; of
+order 1 the side through which a field enters is known.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import log, prod
 from typing import Any
 
@@ -24,7 +28,7 @@ from ricci.dsl.check.equations import space_orders
 from ricci.dsl.model import Model
 from ricci.dsl.program import Program, State
 from ricci.errors import CannotLower, CheckFailed, Diagnostic
-from ricci.lowering.integrate.spectrum import Array, named_call, start_values
+from ricci.lowering.integrate.spectrum import Array, Jacobian, named_call, start_values
 from ricci.lowering.integrate.system import System
 from ricci.lowering.windows import grid_axis
 
@@ -39,6 +43,8 @@ EDGE = 10  # nodes next to sides whose formulas are others
 NOTICED = 1e-6  # growth below this part of the largest rate is rounding
 GROWS = 0.7  # power of n from which rates are unbounded
 PART = 0.02  # of the largest rate that the growth has, on the finest grid
+COARSE = (16, 32, 64)  # points of a line on which all eigenvalues are computed
+STEEP = 1.5  # power of n from which growth at sides is unbounded
 WINDOW = 16  # states are smoothed over this part of an axis
 
 LENGTH = 16  # grid steps in a wave
@@ -67,22 +73,57 @@ def ill_posed(model: Model, program: Program, values: Mapping[str, Any], sizes: 
     if look is None:
         return []
     _fed(model, look)
+    sides = _growth_at_sides(model, look)
+    if sides is not None:
+        return _refused(model, sides, f"`{sides.field}` grows at a side of `{sides.axes[0]}`", SIDES)
     growth = _unbounded_growth(look)
     if growth is None:
         return []
     where = " and ".join(f"`{a}`" for a in growth.axes)
+    return _refused(model, growth, f"`{growth.field}` has waves along {where} that grow", SIGNS)
+
+
+SIGNS = (
+    "ill-posed: a sign may be wrong",
+    "`dt(u) = k*dxx(u)` and `dt(u) = -k*dxxxx(u)` smooth for k > 0, `dtt(u) = k*dxx(u)` has waves that do not grow",
+)
+SIDES = (
+    "ill-posed: its conditions may be on the wrong sides",
+    "`dt(u) = -dxxx(u)` takes one condition at the lower side and two at the upper one, `dt(u) = dxxx(u)` the other way round",
+)
+
+
+def _refused(model: Model, growth: Growth, what: str, why: tuple[str, str]) -> list[Diagnostic]:
+    """E0502, or the warning where an equation is ill-posed at the start."""
     equation = next((e for e in model.equations if e.determines == growth.field), None)
     (n, rate), (more, faster) = growth.rates
-    message = f"`{growth.field}` has waves along {where} that grow the faster the finer the grid is: no step is stable"
+    message = f"{what} the faster the finer the grid is: no step is stable"
     span = equation.span if equation else None
-    label = "ill-posed: a sign may be wrong"
-    notes = (
-        f"on {n} points a wave of {LENGTH} grid steps grows at the rate {rate:.3g}, on {more} points at {faster:.3g}, like n^{growth.power}",
-        "`dt(u) = k*dxx(u)` and `dt(u) = -k*dxxxx(u)` smooth for k > 0, `dtt(u) = k*dxx(u)` has waves that do not grow",
-    )
+    label, remark = why
+    wave = "" if why is SIDES else f"a wave of {LENGTH} grid steps grows "
+    notes = (f"on {n} points {wave}at the rate {rate:.3g}, on {more} points at {faster:.3g}, like n^{growth.power}", remark)
     if growth.always:
         raise CannotLower("E0502", message, span, label=label, notes=notes)
     return [Diagnostic("W0507", message + ", at the initial data", span, label, notes=notes)]
+
+
+def _growth_at_sides(model: Model, look: _Look) -> Growth | None:
+    """What the eigenvalues of a line with an equation of odd order show on three grids."""
+    if len(look.axes) != 1 or look.periodic(model, look.axes[0]):
+        return None
+    (axis,) = look.axes
+    orders = [space_orders(e.residual, model.fields[e.determines].symbol).get(axis, 0) for e in model.equations if e.time_order]
+    least = look.program.dims[axis].lower
+    if max(orders, default=0) < 3 or max(orders) % 2 == 0 or least > COARSE[0]:
+        return None
+    found = [look.rightmost({axis: n}) for n in COARSE]
+    powers = [_power(a.growth, b.growth, n, m) for (a, n), (b, m) in pairwise(zip(found, COARSE, strict=True))]
+    last = found[-1]
+    if min(powers) < STEEP or max(powers) > 9 or not last.growth > 1e-3 * last.modulus:
+        return None
+    field = look.program.states[last.state].field
+    rates = ((COARSE[1], found[1].growth), (COARSE[2], last.growth))
+    return Growth(field, (axis,), round(powers[-1]), rates, System(look.program).is_linear)
 
 
 def _fed(model: Model, look: _Look) -> None:
@@ -188,6 +229,20 @@ class _Look:
     def inner(self, state: State, sizes: Mapping[str, int]) -> list[int]:
         """Extents of the axes that are no coordinates: components of a family."""
         return [n.evaluate(sizes) for a, n in state.symbol.axes.items() if grid_axis(a)[0] not in self.axes]
+
+    def periodic(self, model: Model, axis: str) -> bool:
+        return any(c.periodic for d in model.domains.values() for c in d.coordinates if c.name == axis)
+
+    def rightmost(self, grid: Mapping[str, int]) -> Rate:
+        """The eigenvalue of largest real part of all states together on a coarse grid."""
+        sizes = {**self.sizes, **grid}
+        at = Jacobian(self.program, self._data(sizes), sizes)
+        matrix = at.matrix()
+        if not np.isfinite(matrix).all():
+            return Rate(0.0, 0.0, 0)
+        values, vectors = np.linalg.eig(matrix)
+        k = int(np.argmax(values.real))
+        return Rate(float(values[k].real), float(np.abs(values).max()), at.state_of(vectors[:, k]))
 
     def directions(self) -> list[Direction]:
         """Along every axis, then along the diagonals of every two."""

@@ -165,3 +165,24 @@ def test_what_enters_needs_its_condition_there(equation, params, side):
 def test_flow_out_of_both_ends_takes_any_side(side):
     model, program, binding = growth_of(LINE.format("", "dt(u) + dx((x - 0.5)*u) = 0", side, SOLVE))
     assert ill_posed(model, program, binding.values, binding.sizes) == []
+
+
+AIRY = "domain D: x in 0..1\nfield u(D)\nequation dt(u) = {}\n{}\ninitial u = sin(pi*x)\nsolve {{ grid: x=40; until: t=0.01 }}\n"
+ONE_AND_TWO = "boundary u on x.{}: u = 0\nboundary u on x.{}: u = 0\nboundary u on x.{}: dn(u) = 0"
+
+
+@pytest.mark.parametrize(("equation", "one", "two"), [("-dxxx(u)", "lo", "hi"), ("dxxx(u)", "hi", "lo"), ("dxxx(u) - u*dx(u)", "hi", "lo")])
+def test_conditions_of_third_order_on_the_wrong_sides(equation, one, two):
+    model, program, binding = growth_of(AIRY.format(equation, ONE_AND_TWO.format(one, two, two)))
+    assert ill_posed(model, program, binding.values, binding.sizes) == []
+    model, program, binding = growth_of(AIRY.format(equation, ONE_AND_TWO.format(two, one, one)))
+    if "u*" in equation:
+        (found,) = ill_posed(model, program, binding.values, binding.sizes)
+        assert found.code == "W0507"
+    else:
+        with pytest.raises(RicciError) as error:
+            ill_posed(model, program, binding.values, binding.sizes)
+        found = error.value.diagnostics[0]
+        assert found.code == "E0502"
+    assert "at a side of `x`" in found.message
+    assert found.notes[0].endswith("like n^3")
