@@ -66,6 +66,7 @@ class Model:
         self.name = name
         self.t = Expression("t")
         self._lines: list[str] = []
+        self._solve = ""  # as it was run last
         self._domain = ""
 
     def __str__(self) -> str:
@@ -76,7 +77,7 @@ class Model:
 
     def source(self) -> Source:
         """The text as diagnostics show it."""
-        return Source(f"<{self.name}>", "\n".join(self._lines) + "\n")
+        return Source(f"<{self.name}>", "\n".join([*self._lines, *filter(None, [self._solve])]) + "\n")
 
     def add(self, statement: str) -> None:
         """Any statement of the language as text."""
@@ -158,10 +159,9 @@ class Model:
         for key, value in (("until", until), ("tol", tol), ("space", space), ("time", time)):
             if value is not None:
                 entries.append(f"{key}: " + (value if isinstance(value, str) else str(as_expression(value))))
-        lines = [*self._lines, "solve { " + "; ".join(entries) + " }"] if entries else self._lines
-        source = Source(f"<{self.name}>", "\n".join(lines) + "\n")
+        self._solve = "solve { " + "; ".join(entries) + " }" if entries else ""
         numbers, arrays = _given(params)
-        return _solve(source, Settings(set=numbers, threads=threads, backend=backend, opt=opt), arrays)
+        return _solve(self.source(), Settings(set=numbers, threads=threads, backend=backend, opt=opt), arrays)
 
 
 def _given(params: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:

@@ -312,3 +312,16 @@ def test_what_python_offers_and_a_model_has_not_is_refused():
     assert str(np.float64(2) * u) == "2.0*u"
     assert str(u % 2) == "mod(u, 2)"
     assert str(u // 2) == "floor(u/2)"
+
+
+def test_the_text_of_a_model_holds_how_it_was_solved_last():
+    m = r.Model("decay")
+    u = m.field("u", domain="t")
+    m.eq(dt(u), -u)
+    m.initial(u, 1)
+    assert "solve" not in str(m)
+    m.solve(until=1, tol=1e-6)
+    m.solve(until=2, tol=1e-6)
+    assert str(m).count("solve") == 1
+    assert "until: t=2" in str(m) or "until: 2" in str(m)
+    np.testing.assert_allclose(float(r.model(str(m)).u), np.exp(-2), rtol=1e-5)
