@@ -208,15 +208,26 @@ def _power(at: Jacobian, probe: Array) -> tuple[complex, int] | None:
 
 
 def _smooth(at: Jacobian) -> float:
-    """Rate at which a uniform perturbation changes, at most points (sides excepted): what is not differences."""
-    rate = 0.0
+    """Fastest rate of uniform perturbations that do not just die out: eigenvalues of the Jacobian on fields that are constant in space,
+    at most points (sides excepted): what is not differences."""
+    columns = []
     for k, (y, scale) in enumerate(zip(at.states, at.scales, strict=True)):
         parts = [np.zeros(z.shape) for z in at.states]
         parts[k] = np.full(y.shape, scale)
         answer = at.join([*named_call(at.program.functions["rhs_tangent"], _with(at, parts), at.sizes)])
         ends = np.cumsum([z.size for z in at.states])
-        rate = max(rate, *(float(np.median(np.abs(p))) for p in np.split(answer, ends[:-1]) if p.size), 0.0)
-    return rate
+        columns.append([_middle(p) for p in np.split(answer, ends[:-1])])
+    matrix = np.array(columns).T
+    if not np.isfinite(matrix).all():
+        return 0.0
+    return max((float(abs(v)) for v in np.linalg.eigvals(matrix) if not decays(complex(v))), default=0.0)
+
+
+def _middle(part: Array) -> complex:
+    """Median of the values of a state, real and imaginary parts apart; 0 of none."""
+    if not part.size:
+        return 0.0
+    return complex(np.median(part.real), np.median(part.imag)) if np.iscomplexobj(part) else float(np.median(part))
 
 
 def _with(at: Jacobian, parts: list[Array]) -> dict[str, Any]:

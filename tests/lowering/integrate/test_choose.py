@@ -218,3 +218,39 @@ def test_implicit_steps_are_not_limited():
 
 def test_stability_function():
     assert stability(METHODS["rk4"].tableau, -1.0) == pytest.approx(1 - 1 + 1 / 2 - 1 / 6 + 1 / 24)
+
+
+STIFF = """
+domain D: x in 0..1 periodic
+field u(D), v(D)
+param k = 1e6
+equation dt(u) = 0.01*dxx(u) + k*(v - u)
+equation dt(v) = -v
+initial u = 1 + 0*x
+initial v = 1
+solve {{ grid: x=64; until: t=1; tol: 1e-6 }}
+check max(abs(u - {rest})) < 1e-4
+"""
+
+
+def test_a_coupling_that_dies_out_needs_no_steps_of_its_own():
+    from ricci.driver import Settings
+    from ricci.errors import Source
+    from ricci.faces.execute import execute
+
+    outcome = execute(Source("stiff.model", STIFF.format(rest="exp(-t)")), Settings(), write=False)
+    (choice,) = [c for c in outcome.choices if c.what == "time"]
+    assert choice.value.startswith("rodas")
+    assert "stiff" in choice.reason
+    assert outcome.steps < 200
+    assert all(c.passed for c in outcome.checks)
+
+
+def test_growth_and_oscillation_of_uniform_fields_need_steps():
+    x, v = s.real("x"), s.real("v")
+    turning = rate_of(s.system([x, v], [build.scale(50, v), build.scale(-50, x)]), x=1.0, v=0.0)
+    assert turning.smooth == pytest.approx(50)
+    growing = rate_of(s.system([x], [build.scale(7, x)]), x=1.0)
+    assert growing.smooth == pytest.approx(7)
+    dying = rate_of(s.system([x], [build.scale(-7, x)]), x=1.0)
+    assert dying.smooth == 0
