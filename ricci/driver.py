@@ -80,6 +80,13 @@ def discretize(model: Model) -> Program:
     return lower(supported(model))
 
 
+def summands(model: Model, program: Program, state: str) -> Any:
+    """What is added up in the equation of a state, as one function of the program's time, states and arguments."""
+    from ricci.lowering.discretize import summands as lower
+
+    return lower(model, program, state)
+
+
 def derive(program: Program) -> Program:
     """Program -> program: with the Jacobian-vector product and the time derivative of the right-hand side."""
     from ricci.lowering.derive import derive as lower

@@ -61,6 +61,15 @@ class Trajectory:
     events: list[tuple[float, int]] = field(default_factory=list)
 
 
+class RunFailed(Exception):
+    """A run that cannot go on. `status` is NOT_FINITE, UNDERFLOW or NO_CONVERGENCE; `states` are the last ones at `time`, all finite
+    unless they were so at the start (`step` 0) or an event (`event`) has set them; `step` is the number of the one that failed."""
+
+    def __init__(self, status: int, time: float, states: Mapping[str, Any], step: int, event: int | None = None) -> None:
+        super().__init__(f"status {status} at t = {time:g}")
+        self.status, self.time, self.states, self.step, self.event = status, time, dict(states), step, event
+
+
 def time_of(moment: Term, values: Mapping[str, Any], sizes: Mapping[str, int]) -> float:
     """The number that a time of the model is, with all params known."""
     return float(reference.evaluate([moment], values, sizes)[0])
@@ -105,7 +114,9 @@ def stops_of(program: Program, end: float, values: Mapping[str, Any], sizes: Map
     return [Stop(t, tuple(dict.fromkeys(at[t]))) for t in sorted(at)]
 
 
-def with_switches(stops: Sequence[Stop], switches: Iterable[Jump], end: float, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Stop]:
+def with_switches(
+    stops: Sequence[Stop], switches: Iterable[Jump], end: float, values: Mapping[str, Any], sizes: Mapping[str, int]
+) -> list[Stop]:
     """The stops, and the times at which the right-hand side jumps: no step of the integrator goes over one."""
     close = SAME_TIME * max(abs(end), 1e-300)
     times = sorted({t for jump in switches for t in jump.times(end, values, sizes)})
@@ -153,7 +164,8 @@ class Simulation:
         states = self._call("initial", {})
         self.trajectory = Trajectory(states, 0.0)
         self.firings = Firings(self.program, self.statements)
-        self._not_finite(states, 0.0, "initial data")
+        if not _finite(states):
+            raise RunFailed(NOT_FINITE, 0.0, states, 0)
         nowhere = {"t": 0.0, "ctl:t_stop": 0.0, "ctl:tol": self.tolerance, "ctl:max_steps": 0}
         self._call("advance", {**states, **self.controls, **nowhere})
 
@@ -181,15 +193,14 @@ class Simulation:
         slice_steps = 16
         while True:
             begin = clock.perf_counter()
-            before = trajectory.states
             now = {"t": trajectory.time, "ctl:t_stop": stop, "ctl:tol": self.tolerance, "ctl:max_steps": slice_steps}
-            arguments = {**before, **self.controls, **now}
+            arguments = {**trajectory.states, **self.controls, **now}
             result = self._call("advance", arguments)
             took = clock.perf_counter() - begin
             status = int(result["ctl:status"])
             self._take(result, took)
             if NOT_FINITE <= status < EVENT:
-                self._failed(status, before)
+                raise self._failure(status, arguments, int(result["ctl:steps"]))
             self.listen(Progress(trajectory.time, self.end, trajectory.steps, trajectory.seconds))
             if status == REACHED:
                 trajectory.time = stop
@@ -222,6 +233,8 @@ class Simulation:
         longest = self.firings.enter(event, trajectory.time, None if adaptive else float(self.controls["ctl:dt"]))
         if adaptive and longest is not None:
             self.controls["ctl:dt"] = -longest
+        if not _finite(changed):
+            raise RunFailed(NOT_FINITE, trajectory.time, trajectory.states, trajectory.steps, event)
         if len(trajectory.events) > 100_000:
             raise CannotRun(
                 "E0706",
@@ -237,42 +250,20 @@ class Simulation:
             if name in self.keep:
                 trajectory.snapshots.setdefault(name, []).append((trajectory.time, values))
 
-    def _failed(self, status: int, before: Mapping[str, Any]) -> None:
+    def _failure(self, status: int, arguments: Mapping[str, Any], taken: int) -> RunFailed:
+        """With the last finite states: a fixed step that is not finite was taken, so all but it are taken again."""
         trajectory = self.trajectory
-        if status == UNDERFLOW:
-            raise CannotRun(
-                "E0703",
-                f"the step became too small to go on at step {trajectory.steps}, t = {trajectory.time:g}",
-                notes=("the solution may blow up there, or a right-hand side is not smooth",),
-                help="ricci run --set tol=1e-3 ...",
-            )
-        if status == NO_CONVERGENCE:
-            raise CannotRun(
-                "E0702",
-                f"Newton's iteration of the implicit step did not converge at step {trajectory.steps}, t = {trajectory.time:g}",
-                notes=("a fixed implicit step may be too large for this equation",),
-                help="time: rodas4p",
-            )
-        self._not_finite(trajectory.states, trajectory.time, f"step {trajectory.steps}")
-        rates = self._call("rhs", {**trajectory.states, "t": trajectory.time}) if "rhs" in self.program.functions else {}
-        self._not_finite(rates, trajectory.time, f"step {trajectory.steps}")
-        raise CannotRun("E0701", f"a value is not finite at step {trajectory.steps}, t = {trajectory.time:g}")
+        if _finite(trajectory.states):
+            return RunFailed(status, trajectory.time, trajectory.states, trajectory.steps + 1)
+        time, states = arguments["t"], {s.name: arguments[s.name] for s in self.program.states}
+        if taken > 1:
+            again = self._call("advance", {**arguments, "ctl:max_steps": taken - 1})
+            time, states = float(again["t"]), {s.name: again[s.name] for s in self.program.states}
+        return RunFailed(status, time, states, trajectory.steps)
 
-    def _not_finite(self, arrays: Mapping[str, Any], time: float, where: str) -> None:
-        """E0701 for the first array that is not finite: field, place and time."""
-        for state in self.program.states:
-            array = np.asarray(arrays.get(state.name, 0.0))
-            bad = ~np.isfinite(array)
-            if not bad.any():
-                continue
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            value = "NaN" if np.isnan(array[place]) else "infinite"
-            spot = ", ".join(f"{axis.partition(':')[0]} point {i}" for axis, i in zip(state.symbol.axes, place, strict=True))
-            raise CannotRun(
-                "E0701",
-                f"`{state.field}` became {value} at {where}, t = {time:g}" + (f", at {spot}" if spot else ""),
-                notes=(f"{int(bad.sum())} of its {array.size} values are not finite",),
-            )
+
+def _finite(arrays: Mapping[str, Any]) -> bool:
+    return all(bool(np.isfinite(a).all()) for a in arrays.values())
 
 
 def parameter_names(function: Function) -> list[str]:

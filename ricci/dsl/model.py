@@ -7,7 +7,7 @@ Vector and tensor fields are scalar fields, one per component, named `u.x`, `u.y
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -91,7 +91,8 @@ class Param:
 class Equation:
     """`residual == 0` determines field `determines`, whose time derivative of order `time_order` (0: algebraic) occurs in it.
 
-    `family` are the free indices the equation holds for. `text` is the source line, for comments and messages.
+    `family` are the free indices the equation holds for. `text` is the source line, for comments and messages. `summands()` are
+    what is added up on its sides, as (text, term), read when a run fails and has to say what has become too large.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Equation:
     family: tuple[str, ...]
     text: str
     span: Span | None = None
+    summands: Callable[[], tuple[tuple[str, Term], ...]] = field(default=tuple, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

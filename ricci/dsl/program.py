@@ -31,7 +31,7 @@ from ricci.errors import Span
 class State:
     """One array that is integrated in time. `field` is the model's field, `time_order` 1 for the velocity of dtt.
 
-    States of one `unit` share a scale when the initial data of one of them vanish.
+    States of one `unit` share a scale when the initial data of one of them vanish. `shown` is the unit that users see.
     """
 
     name: str
@@ -39,6 +39,7 @@ class State:
     field: str
     time_order: int = 0
     unit: Unit = Unit()
+    shown: Unit = Unit()
 
 
 @dataclass(frozen=True)

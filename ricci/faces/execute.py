@@ -17,7 +17,7 @@ from ricci import driver
 from ricci.backends.binding import Binding, bind
 from ricci.backends.data import Reader
 from ricci.backends.labelled import Labelled
-from ricci.backends.simulation import Progress, Simulation, Trajectory, end_time, parameter_names, stops_of, with_switches
+from ricci.backends.simulation import Progress, RunFailed, Simulation, Trajectory, end_time, parameter_names, stops_of, with_switches
 from ricci.driver import Settings
 from ricci.dsl import reference
 from ricci.dsl.model import Model, Output, Plot, Unit
@@ -26,6 +26,7 @@ from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
 from ricci.dsl.term import Function, Term, symbols
 from ricci.errors import CannotRun, Diagnostic, RicciError, Source
+from ricci.faces.failures import Failures
 from ricci.faces.keeping import Kept, as_declared, positions
 from ricci.faces.outcome import CheckResult, Outcome
 
@@ -157,6 +158,9 @@ class Integration:
             self._finish(trajectory)
             if kept is not None:
                 _write(kept, self.watch, self.outcome)
+        except RunFailed as failure:
+            longest = simulation.trajectory.dt_max
+            raise Failures(self.model, self.program, self.binding, self.method, longest).explain(failure) from None
         except KeyboardInterrupt:
             if kept is not None and hasattr(simulation, "trajectory"):
                 kept.save_state(simulation.trajectory)
@@ -169,16 +173,16 @@ class Integration:
             program = driver.derive(program)
         with self.watch.stage("choose"):
             self.outcome.warnings += driver.ill_posed(self.model, program, self.binding.values, self.binding.sizes)
-            method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
+            self.method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
             self.outcome.choices += choices
-            self.switches = driver.switches(program, method)
+            self.switches = driver.switches(program, self.method)
         with self.watch.stage("optimize"):
-            better, report = driver.optimize(driver.advancing(program, method), self.settings.opt)
+            better, report = driver.optimize(driver.advancing(program, self.method), self.settings.opt)
             self.outcome.warnings += report.diagnostics
             program = program.with_functions(better.functions)
         with self.watch.stage("integrate"):
-            program = driver.integrate(program, method)
-        self.controls = driver.controls(program, method, self.binding.values, self.binding.sizes)
+            program = driver.integrate(program, self.method)
+        self.controls = driver.controls(program, self.method, self.binding.values, self.binding.sizes)
         self.threads = driver.threads(self.settings)
         self.advance: Any = None
         if self.settings.backend == "cpu":
@@ -194,7 +198,9 @@ class Integration:
             return result
         function = self.program.functions[name]
         listed = [arguments[p] for p in parameter_names(function)]
-        return dict(zip((n for n, _ in function.results), reference.call(function, listed, self.binding.sizes), strict=True))
+        with np.errstate(all="ignore"):  # what is not finite is found in the results
+            results = reference.call(function, listed, self.binding.sizes)
+        return dict(zip((n for n, _ in function.results), results, strict=True))
 
     def _finish(self, trajectory: Trajectory) -> None:
         outcome = self.outcome

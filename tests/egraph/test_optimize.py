@@ -91,7 +91,9 @@ def test_shifts_along_other_axes(definition):
 
 @pytest.mark.parametrize("function", ["exp", "sinh", "cosh", "expm1"])
 def test_functions_that_may_overflow_stay_when_their_argument_gets_simpler(function):
-    assert_same_values(f"dim k = 3\ntensor D[k]\nlet y = {function}(abs(sum[k](D[k])*sum[k](D[k])))\nlet z[k] = {function}(log(exp(D[k])))\n")
+    assert_same_values(
+        f"dim k = 3\ntensor D[k]\nlet y = {function}(abs(sum[k](D[k])*sum[k](D[k])))\nlet z[k] = {function}(log(exp(D[k])))\n"
+    )
 
 
 def test_results_that_are_nothing_but_rounding_agree():

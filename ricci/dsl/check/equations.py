@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
@@ -35,6 +36,7 @@ class Candidate:
     family: tuple[str, ...]
     text: str
     span: Span
+    summands: Callable[[], tuple[tuple[str, Term], ...]] = tuple
 
 
 def real(term: Term) -> Term:
@@ -90,8 +92,24 @@ def read_equation(statement: tree.Equation, declarer: Declarer) -> list[Candidat
             continue
         family |= {a for a in residual.axes if not indices.is_coordinate(a, context)}
         declarer.checker.spans.setdefault(residual, set()).add(statement.span)
-        out.append(Candidate(".".join((name, *path)), residual, tuple(sorted(family)), text, statement.span))
+        summands = partial(_summands, sides, path, inner)
+        out.append(Candidate(".".join((name, *path)), residual, tuple(sorted(family)), text, statement.span, summands))
     return out
+
+
+def _summands(sides: Sequence[tree.Expr], path: tuple[str, ...], context: Context) -> tuple[tuple[str, Term], ...]:
+    """What is added up on the sides of an equation, as (text, term of the component)."""
+    out = []
+    for side in sides:
+        parts = side.operands if isinstance(side, tree.Sum) else (side,)
+        signs = ("+", *side.operators) if isinstance(side, tree.Sum) else ("+",)
+        for sign, part in zip(signs, parts, strict=True):
+            value = value_of(part, context)
+            term = next((t for p, t in paths(value.data, value.labels) if p == path), None)
+            if term is not None:
+                text = " ".join(part.span.text.split())
+                out.append((text if sign == "+" else f"-{text}", real(term) if sign == "+" else build.neg(real(term))))
+    return tuple(out)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,19 +118,21 @@ def read_equation(statement: tree.Equation, declarer: Declarer) -> list[Candidat
 
 def read_reactions(statements: Sequence[tree.Reaction], declarer: Declarer) -> list[Candidate]:
     """dt(species) = sum of stoichiometric number * speed, one equation for each species that reacts."""
-    changes: dict[str, list[tuple[int, Term]]] = {}
+    changes: dict[str, list[tuple[int, Term, str]]] = {}
     first: dict[str, tree.Reaction] = {}
     for statement in statements:
         with declarer.checker.attempt():
             for name, number, speed in _reaction(statement, declarer):
-                changes.setdefault(name, []).append((number, speed))
+                changes.setdefault(name, []).append((number, speed, " ".join(statement.span.text.split())))
                 first.setdefault(name, statement)
     out = []
     for name, parts in changes.items():
         symbol = declarer.model.fields[name].symbol
-        residual = build.sub(build.partial(symbol, TIME, 1), real(build.linear(parts)))
+        residual = build.sub(build.partial(symbol, TIME, 1), real(build.linear([(number, speed) for number, speed, _ in parts])))
         statement = first[name]
-        out.append(Candidate(f"reactions of {name}", residual, (), " ".join(statement.span.text.split()), statement.span))
+        summands = tuple((text, real(build.scale(number, speed))) for number, speed, text in parts)
+        text = " ".join(statement.span.text.split())
+        out.append(Candidate(f"reactions of {name}", residual, (), text, statement.span, partial(tuple, summands)))
     return out
 
 
@@ -283,7 +303,7 @@ def match(candidates: Sequence[Candidate], checker: Checker) -> list[Equation]:
     for name, i in sorted(taken.items(), key=lambda item: item[1]):
         c = candidates[i]
         _same_axes(c, fields[name], checker)
-        out.append(Equation(c.name, c.residual, name, moving[i].get(name, 0), c.family, c.text, c.span))
+        out.append(Equation(c.name, c.residual, name, moving[i].get(name, 0), c.family, c.text, c.span, c.summands))
     return out
 
 

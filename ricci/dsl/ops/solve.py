@@ -55,7 +55,7 @@ def meaning(term: Term, args: Sequence[Any], environment: base.Environment) -> t
         unit = np.zeros(unknowns)
         unit[column] = 1.0
         matrix[:, column] = _flatten(call(apply, [*_unflatten(unit, shapes, dtypes), *consts], environment.dims)) - origin
-    if np.any(origin):
+    if np.any(origin[np.isfinite(origin)]):  # a constant that is not finite makes 0 * inf of a linear function, and the solution NaN
         raise TermError("the function of a linear system is linear, without a constant part")
     try:
         solution = np.linalg.solve(matrix, right)

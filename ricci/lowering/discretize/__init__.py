@@ -9,7 +9,7 @@ from __future__ import annotations
 from ricci.dsl.model import Load, Model
 from ricci.dsl.program import Program
 from ricci.dsl.remedies import quantity, with_options
-from ricci.dsl.term import Term, walk
+from ricci.dsl.term import Function, Term, walk
 from ricci.dsl.types import Dim
 from ricci.errors import CannotLower
 from ricci.lowering.discretize.assemble import Assembly
@@ -34,6 +34,17 @@ def discretize(model: Model) -> Program:
     if not needed:
         return program
     return Assembly(model, system, options, {c: Dim(c, needed.get(c, 1)) for c in coordinates}).program()
+
+
+def summands(model: Model, program: Program, state: str) -> Function:
+    """(t, states, params) -> what is added up in the equation of a state of the model's program, by its text.
+
+    Terms that no scheme can take alone are left out. For messages about a run that failed; nothing else needs them.
+    """
+    dims = {name: program.dims[name] for domain in model.domains.values() for name in (c.name for c in domain.coordinates)}
+    assembly = Assembly(model, make_system(model), read_options(model), dims)
+    assembly.make_arguments()
+    return assembly.summands(state)
 
 
 def _all_known(options: Options, program: Program, model: Model) -> None:
@@ -63,4 +74,4 @@ def _large_enough(options: Options, needed: dict[str, int]) -> None:
             raise CannotLower("E0506", what, options.span, help=with_options(options.span, [("grid", f"{c}={least}")]))
 
 
-__all__ = ["discretize"]
+__all__ = ["discretize", "summands"]

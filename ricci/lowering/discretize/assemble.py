@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -11,10 +12,10 @@ from ricci.dsl.certainty import certainty
 from ricci.dsl.model import Condition, Initial, Load, Model, Quantity, Unit
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Argument, Choice, Instant, Program, State
-from ricci.dsl.term import Function, Term, substitute, symbols
+from ricci.dsl.term import Function, Term, substitute, symbols, walk
 from ricci.dsl.types import Dim, Kind, Size
 from ricci.errors import CannotLower
-from ricci.lowering.discretize.expressions import TIME_SYMBOL, along_time, normal
+from ricci.lowering.discretize.expressions import TIME, TIME_SYMBOL, along_time, normal
 from ricci.lowering.discretize.grid import Line
 from ricci.lowering.discretize.lower import Lowering
 from ricci.lowering.discretize.observe import Instants, observe
@@ -58,8 +59,9 @@ class Assembly:
             self.lowering.unknowns[component.symbol] = unknown
             for c, own in unknown.own.items():
                 self.lowering.need(c, sum(own.skip) + 1)
-            unit = per_time(component.field.unit, component.order)
-            self.states.append(State(component.name, unknown.values, component.field.name, component.order, unit))
+            f, order = component.field, component.order
+            units = per_time(f.unit, order), per_second(f.unit, order)
+            self.states.append(State(component.name, unknown.values, f.name, order, *units))
         self.lowering.moving = {TIME_SYMBOL, *(s.symbol for s in self.states)}
         for param in self.model.params.values():
             if any(c in lines for c in param.symbol.axes):
@@ -143,6 +145,19 @@ class Assembly:
                 results.append((component.name, self._on_state(self.system.rates[component.name], unknown)))
             self.origins[results[-1][1]] = equation.text
         return self.function("rhs", results, self.now)
+
+    def summands(self, name: str) -> Function:
+        """(t, states, params) -> what is added up in the equation of a state, on its points; result names are their texts."""
+        component = next(c for c in self.system.components if c.name == name)
+        equation = self.system.origin[name]
+        unknown = self.lowering.unknowns[component.symbol]
+        results = []
+        for text, term in equation.summands() if component.order + 1 == equation.time_order else ():
+            if any(t.op == "partial" and t.attrs[0] == TIME for t in walk([term])):
+                continue  # the rate itself
+            with suppress(CannotLower):
+                results.append((text, self._on_state(term, unknown)))
+        return self.function(f"summands:{name}", results, self.now)
 
     def _on_state(self, term: Term, unknown: Unknown) -> Term:
         place = self.lowering.place_of(unknown)

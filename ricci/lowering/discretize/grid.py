@@ -94,6 +94,12 @@ def state_nodes(line: Line, removed: tuple[int, int]) -> Along:
     return Along("nodes", name, removed)
 
 
+def node_of(axis: str, index: int) -> tuple[str, int]:
+    """Coordinate and node of an index along the axis of a state; any other axis gives itself."""
+    coordinate, _, removed = axis.partition(":")
+    return coordinate, index + (int(removed[0]) if removed[:1].isdigit() else 0)
+
+
 def half_points(line: Line) -> Along:
     return Along("halves", f"{line.name}:h")
 
