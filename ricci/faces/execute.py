@@ -27,7 +27,7 @@ from ricci.dsl.program import Program
 from ricci.dsl.term import Function, Term, symbols
 from ricci.errors import CannotRun, Diagnostic, RicciError, Source
 from ricci.faces.failures import Failures
-from ricci.faces.keeping import Kept, as_declared, positions
+from ricci.faces.keeping import Kept, as_declared, positions, with_series
 from ricci.faces.outcome import CheckResult, Outcome
 
 Array = np.ndarray[Any, Any]
@@ -72,6 +72,8 @@ def execute(
         model = driver.check(file if without is None else without_reaction(file, without))
         if without is not None:
             model = driver.without_equation(model, without)
+        if plot and write:
+            model = with_series(model)
     with watch.stage("discretize"):
         program = driver.discretize(model)
     outcome = Outcome(seconds=watch.seconds, notes=[d.message for d in model.notes])

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,15 @@ class Keeper:
         recorder.append(trajectory.time, {s.name: np.asarray(trajectory.states[s.name]) for s in self.program.states})
         saved = [str(recorder.close()), *self.close()]
         print(f"interrupted at t = {trajectory.time / self.scale:g}, step {trajectory.steps}; saved {', '.join(saved)}", file=sys.stderr)
+
+
+def with_series(model: Model) -> Model:
+    """The model with a plot of every field that depends on time alone and that no `plot` shows: its end is no picture."""
+    shown = {plot.quantity.label for plot in model.plots}
+    moving = {e.determines for e in model.equations if e.time_order}
+    alone = [f for f in model.fields.values() if f.name in moving and not f.order and f.name not in shown]
+    series = [Plot(Quantity(f.name, f.symbol, f.unit, ()), (), None) for f in alone[:MOST_CURVES]]
+    return replace(model, plots=[*model.plots, *series])
 
 
 class Pictures:

@@ -24,6 +24,8 @@ from ricci.lowering.discretize.resize import Resizer
 from ricci.lowering.discretize.system import Component, System
 from ricci.lowering.discretize.unknowns import SideConditions, Unknown, make_given, make_unknown, solve_conditions
 
+SERIES = 200  # points of a quantity that is drawn over time
+
 
 @dataclass(eq=False)
 class Assembly:
@@ -287,8 +289,24 @@ class Assembly:
             name = f"plot:{k}"
             with self.lowering.about("plot", plot.span):
                 functions[name] = self.function(name, [self._quantity(plot.quantity)], self.now)
-            moments += [Instant(name, time, None, plot.span) for time in plot.at] or [Instant(name, None)]
+            series = self._interval() if not plot.quantity.order and not plot.at else None
+            asked = [Instant(name, time, None, plot.span) for time in plot.at] or [Instant(name, None)]
+            moments += asked if series is None else [Instant(name, None, series, plot.span), Instant(name, None)]
         return functions, moments
+
+    def _interval(self) -> Term | None:
+        """Time between points of a series: a share of the run; of fixed steps a whole number, so that none is cut. None without time."""
+        if self.options.end is None or not self.states:
+            return None
+        from ricci.lowering.integrate import named
+
+        solve = next((s for s in self.model.solves if not s.goal), None)
+        option = solve.option("time") if solve else None
+        step = named(option).dt if option is not None else None
+        share = build.scale(Fraction(1, SERIES), self.options.end)
+        if step is None:
+            return share
+        return build.mul(step, build.apply("max2", build.const(1), build.apply("ceil", build.divide(share, step))))
 
     def _quantity(self, quantity: Quantity) -> tuple[str, Term]:
         return quantity.label, self._everywhere(quantity.term)
