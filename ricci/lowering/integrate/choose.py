@@ -98,11 +98,18 @@ def _candidates(program: Program, sizes: Mapping[str, int], found: Rates, end: f
 
 
 def _accurate(found: Rates, end: float, tolerance: float, order: int) -> float:
-    """Steps for accuracy: a transient of the data (steps per decade of time), then changes at the smooth rate."""
+    """Steps for accuracy: a transient of the data (steps per decade of time), then changes at the smooth rate.
+
+    The fastest oscillation counts, whether the data have it or not: an upper bound where they are smooth.
+    """
     per_change = 0.5 * math.pow(tolerance, -1.0 / order)
     decades = 1.0 + max(0.0, math.log10(max(found.initial * end, 1.0)))
-    oscillation = abs(found.fastest.imag) * end
-    return max(10.0, per_change * (decades + found.smooth * end + oscillation))
+    return max(10.0, per_change * (decades + max(found.smooth, _oscillation(found)) * end))
+
+
+def _oscillation(found: Rates) -> float:
+    """Rate of the fastest change where it goes on; what dies out is a transient."""
+    return 0.0 if decays(found.fastest) else abs(found.fastest.imag)
 
 
 def _limit(tableau: Tableau, eigenvalue: complex) -> float:
@@ -152,7 +159,8 @@ def _reason(best: Candidate, candidates: Sequence[Candidate], program: Program, 
         if others:
             text += f", and a step of the implicit {others[0].name} costs as much as {others[0].cost / best.cost:.0f} of them"
         return text
-    return f"explicit: nothing is stiff; {tolerance} needs about {best.accurate:.0f} steps"
+    most = "at most " if _oscillation(found) > 0 and program.coordinates else ""
+    return f"explicit: nothing is stiff; {tolerance} needs {most}about {best.accurate:.0f} steps"
 
 
 def _check_step(integrator: Integrator, program: Program, values: Mapping[str, Any], sizes: Mapping[str, int], end: float) -> None:

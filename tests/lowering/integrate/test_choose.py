@@ -126,6 +126,40 @@ def test_systems_without_space(program, end, start, implicit):
     assert integrator.method.implicit is implicit
 
 
+def steps_said(choice):
+    return int(choice.reason.split(" about ")[1].split()[0])
+
+
+def test_estimated_steps_are_near_those_taken():
+    """An oscillation is counted once; of a wave on a grid the finest one is counted, which smooth data do not have."""
+    x, v = s.real("x"), s.real("v")
+    for tol in (1e-4, 1e-8):
+        program = s.system([x, v], [v, build.neg(x)])
+        _, (choice,) = pick(program, 10.0, tol, x=1.0, v=0.0)
+        run = s.Runner(program, "dp54", x=1.0, v=0.0)
+        assert run.to(10.0, tol) == 0
+        assert run.steps / 2 < steps_said(choice) < 2 * run.steps
+        assert "at most" not in choice.reason
+    n = 40
+    u = s.real("u", x=n)
+    slope = build.scale(n // 2, build.sub(build.shift(u, "x", 1), build.shift(u, "x", -1)))
+    program = replace(s.system([u], [slope]), coordinates={"x": number(0)})
+    start = np.sin(2 * np.pi * np.arange(n) / n)
+    _, (choice,) = pick(program, 1.0, 1e-8, u=start)
+    run = s.Runner(program, "dp54", u=start)
+    assert run.to(1.0, 1e-8) == 0
+    assert "at most" in choice.reason
+    assert run.steps < steps_said(choice)
+
+
+def test_a_spiral_that_dies_out_is_a_transient():
+    """An eigenvalue -1000 +- 500 i is no oscillation that goes on."""
+    x, v = s.real("x"), s.real("v")
+    spiral = [build.add(build.scale(-1000, x), build.scale(500, v)), build.add(build.scale(-500, x), build.scale(-1000, v))]
+    integrator, _ = pick(s.system([x, v], spiral), 100.0, 1e-4, x=1.0, v=0.0)
+    assert integrator.method.implicit
+
+
 def test_complex_fields_stay_explicit():
     psi = build.symbol("psi", Type(Kind.COMPLEX))
     program = s.system([psi], [build.scale(-1_000_000, psi)])
