@@ -149,10 +149,14 @@ class Failures:
     def _equation(self, spot: Spot) -> Equation:
         return next(e for e in self.model.equations if e.determines == spot.state.field)
 
-    def _part(self, spot: Spot, time: float, states: Arrays) -> str:
-        """The summand of the equation that is NaN there, or infinite, or else the largest: "`u^2` is 1e+300 there"."""
+    def _parts(self, spot: Spot, time: float, states: Arrays) -> dict[str, Any]:
+        """What is added up in the equation, at the spot, by its text."""
         function = driver.summands(self.model, self.program, spot.state.name)
-        values = {n: np.asarray(v)[spot.place] for n, v in self._function(function, time, states).items()} if function.results else {}
+        return {n: np.asarray(v)[spot.place] for n, v in self._function(function, time, states).items()} if function.results else {}
+
+    def _part(self, spot: Spot, time: float, states: Arrays) -> str:
+        """The summand that is NaN there, or infinite, or else the largest: "`u^2` is 1e+300 there"."""
+        values = self._parts(spot, time, states)
         if not values:
             return ""
         text = max(values, key=lambda n: _size(values[n]))
@@ -226,9 +230,12 @@ class Failures:
     def _jump(self, failure: RunFailed, rates: Arrays) -> CannotRun:
         """A right-hand side that is not smooth: the place where it changes most over the shortest step."""
         h = SHORTEST * FACTOR * max(abs(failure.time), self.longest)
-        there = self._rates(failure.time + h, {s.name: failure.states[s.name] + h * rates[s.name] for s in self.program.states})
+        states = {s.name: failure.states[s.name] + h * rates[s.name] for s in self.program.states}
+        there = self._rates(failure.time + h, states)
         change = {s.name: there[s.name] - rates[s.name] for s in self.program.states}
         spot = self._fastest(failure.states, change)
+        before, after = self._parts(spot, failure.time, failure.states), self._parts(spot, failure.time + h, states)
+        part = max(before, key=lambda n: _size(after[n] - before[n]), default="")
         options = []
         if self.longest > 0:
             unit = time_unit(self.program.statement, self.program.time_unit)
@@ -238,7 +245,7 @@ class Failures:
             "E0703",
             f"the rate of `{spot.state.name}` is not smooth, and no step is small enough to keep `tol`: {self._moment(spot, failure)}",
             self._equation(spot).span,
-            label=self._part(spot, failure.time, failure.states),
+            label=f"`{part}` goes from {_shown(before[part])} to {_shown(after[part])} there" if part else "",
             notes=("a jump at a known condition is an `event`; a fixed step goes over it, without an estimate of the error",),
             help=with_options(self.program.statement, options) if options else "",
         )

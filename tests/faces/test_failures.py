@@ -73,6 +73,7 @@ solve { until: t=1; tol: 1e-11 }
     error = refusal(text)
     assert (error.code, error.span.line) == ("E0703", 3)
     assert error.message.startswith("the rate of `v` is not smooth")
+    assert error.label == "`if u > 0.6 then 0 else 1e12` goes from 0 to 1e+12 there"
     assert run("\n".join([*text.strip().splitlines()[:-1], error.help])).results["v"].values == pytest.approx(4.89e11, rel=0.1)
 
 
