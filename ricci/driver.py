@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ricci.errors import CannotLower, CannotRun, ParseFailed, Source
+from ricci.errors import CannotLower, CannotRun, ParseFailed, Source, WrongUsage
 
 if TYPE_CHECKING:
     from ricci.dsl import tree
@@ -206,7 +206,9 @@ def threads(settings: Settings) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if settings.threads is None:
         return cores
-    if not 1 <= settings.threads <= cores:
+    if settings.threads < 1:
+        raise WrongUsage("E0104", f"`--threads {settings.threads}`: at least one thread computes", help=f"--threads {cores}")
+    if settings.threads > cores:
         raise CannotRun("E0602", f"{settings.threads} threads on {cores} cores", help=f"--threads {cores}")
     return settings.threads
 

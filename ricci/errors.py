@@ -185,6 +185,12 @@ class CannotWrite(RicciError):
     exit_code = 5
 
 
+class WrongUsage(RicciError):
+    """A flag of the command line has a value that it cannot have (E0104)."""
+
+    exit_code = 64
+
+
 class UnsoundRule(RicciError):
     """A rewrite changed a value, axes or kind (E0901-E0909)."""
 

@@ -51,7 +51,7 @@ class Labelled:
         if kind == "b":
             return f"{head}: {np.count_nonzero(self.values)} of {self.values.size} true"
         size = np.abs(self.values) if kind == "c" else self.values
-        return f"{head}: {'abs ' if kind == 'c' else ''}{np.min(size):.6g} .. {np.max(size):.6g}, mean {written(np.mean(self.values), 6)}"
+        return f"{head}: {'abs ' if kind == 'c' else ''}{np.min(size):.6g} .. {np.max(size):.6g}, mean of entries {written(np.mean(self.values), 6)}"
 
     def to_xarray(self) -> Any:
         """The same data as `xarray.DataArray`, units in its attributes."""

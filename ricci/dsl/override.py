@@ -21,6 +21,8 @@ def override(file: tree.File, settings: Iterable[tuple[str, str]], parse: Callab
     """The same file with each (name, text of the value) in place; E0104 for a name that the model does not have."""
     units = any(isinstance(n, tree.UnitExpr) for s in file.statements for n in tree.walk(s))
     for name, text in settings:
+        if name == "grid":
+            raise _whole_grid(file, text)
         value = _value(name, text, parse)
         if not units:
             _refuse_units(name, value)
@@ -44,6 +46,14 @@ def _value(name: str, text: str, parse: Callable[[Source], tree.File]) -> tree.E
     if len(found) != 1 or not isinstance(found[0], tree.Assign) or found[0].target.items or found[0].target.name.id != short:
         raise CheckFailed("E0104", f"`--set {name}={text}` is not NAME=VALUE", Span(source, 0, len(source.text)))
     return found[0].value
+
+
+def _whole_grid(file: tree.File, text: str) -> CheckFailed:
+    """E0104 for `--set grid=41`: the number of points is set along one coordinate."""
+    names = [a.name.id for s in file.statements if isinstance(s, tree.DomainDeclaration) for a in s.axes]
+    source = Source("--set", f"grid = {text}")
+    help = " ".join(f"--set grid.{name}={text}" for name in names) if text.isdigit() else ""
+    return CheckFailed("E0104", "a grid is set along one coordinate", Span(source, 0, 4), label="as in grid.x=41", help=help)
 
 
 def _set(file: tree.File, name: str, value: tree.Expr) -> tree.File:

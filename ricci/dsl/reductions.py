@@ -133,7 +133,8 @@ def _exact(p: Parts, text: str) -> Fraction:
     value = Fraction(0) if large else Fraction(mantissa.rstrip(".")) * Fraction(10) ** int(exponent or "0")
     if large or value >= Fraction(2) ** 1024:
         shown = text if len(text) < 40 else text[:36] + "..."
-        p.errors.add("E0001", f"the number `{shown}` is out of range", p.span, label="the largest number is 1.797e308")
+        label = "so small a number is 0" if exponent.startswith("-") else "the largest number is 1.797e308"
+        p.errors.add("E0001", f"the number `{shown}` is out of range", p.span, label=label)
     return value
 
 

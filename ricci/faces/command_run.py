@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ricci.errors import CannotRun
+from ricci.errors import WrongUsage
 
 if TYPE_CHECKING:
     from ricci.driver import Settings
@@ -38,7 +38,7 @@ def _pairs(items: list[str], flag: str) -> tuple[tuple[str, str], ...]:
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or not name.strip() or not value.strip():
-            raise CannotRun("E0104", f"`{flag} {item}` is not NAME=VALUE", help=f"{flag} {name.strip() or 'NAME'}=VALUE")
+            raise WrongUsage("E0104", f"`{flag} {item}` is not NAME=VALUE", help=f"{flag} {name.strip() or 'NAME'}=VALUE")
         pairs.append((name.strip(), value.strip()))
     return tuple(pairs)
 

@@ -106,8 +106,8 @@ def explain(arguments: argparse.Namespace) -> int:
     from ricci.faces.command_run import settings_of
 
     subject = arguments.subject
-    if subject is None or (not subject.endswith(".model") and subject[:1] in "EWN" and subject[1:].isdigit()):
-        print(explain_code(subject or ""))
+    if subject is None or (not subject.endswith(".model") and subject[:1].upper() in tuple("EWN") and subject[1:].isdigit()):
+        print(explain_code((subject or "").upper()))
         return 0
     from ricci.driver import read
 

@@ -24,7 +24,7 @@ from ricci.dsl.model import Model, Output, Plot, Unit
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
-from ricci.dsl.term import Function, Term, symbols
+from ricci.dsl.term import Function, Term, symbols, walk
 from ricci.errors import CannotRun, Diagnostic, RicciError, Source
 from ricci.faces.failures import Failures
 from ricci.faces.keeping import Kept, as_declared, positions, with_series
@@ -295,7 +295,8 @@ def _evaluate_function(
     program: Program, name: str, arguments: dict[str, Any], binding: Binding, settings: Settings, watch: Stopwatch, outcome: Outcome
 ) -> dict[str, Any]:
     function = program.functions[name]
-    if settings.backend == "reference":
+    numbers = all(not getattr(t.type, "axes", ()) for t in walk(function.roots))  # no code is worth generating for them
+    if settings.backend == "reference" or numbers:
         with watch.stage("run"):
             results = reference.call(function, list(arguments.values()), binding.sizes)
         return dict(zip((n for n, _ in function.results), results, strict=True))

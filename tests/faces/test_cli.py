@@ -166,7 +166,7 @@ def test_files_outside_the_folder_are_not_read(rod, tmp_path_factory):
 )
 def test_wrong_settings(rod, flag, code):
     done = ricci("run", "rod.model", "--set", flag, folder=rod)
-    assert done.returncode in (2, 3), done.stderr
+    assert done.returncode in (2, 64), done.stderr
     assert code in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -271,3 +271,16 @@ def test_a_grid_beyond_memory_is_refused_before_anything_is_taken(rod):
     assert done.returncode == 3
     assert "E0602" in done.stderr
     assert "GiB" in done.stderr or "TiB" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"), [(("--set", "k"), "NAME=VALUE"), (("--input", "k="), "NAME=VALUE"), (("--threads", "0"), "one thread")]
+)
+def test_flags_without_a_meaning_are_usage(rod, flags, word):
+    done = ricci("run", "rod.model", *flags, folder=rod)
+    assert done.returncode == 64
+    assert word in done.stderr
+
+
+def test_codes_are_explained_in_small_letters_too(rod):
+    assert ricci("explain", "e0301", folder=rod).stdout == ricci("explain", "E0301", cwd=rod).stdout != ""

@@ -58,3 +58,9 @@ def test_no_remedy_where_the_statement_cannot_be_read():
     broken = Source("m", "solve { grid: }\nlet a = 1")
     assert with_options(Span(broken, 0, 15), [("until", "t=1")]) == ""
     assert instead(Span(broken, 8, 12), "grid") == ""
+
+
+def test_a_grid_is_set_along_one_coordinate():
+    with pytest.raises(RicciError) as caught:
+        execute(Source("plate.model", PLATE + "solve { grid: x=5, y=5; until: t=1 [s] }"), Settings(set=(("grid", "41"),)), write=False)
+    assert (caught.value.code, caught.value.diagnostics[0].help) == ("E0104", "--set grid.x=41 --set grid.y=41")

@@ -51,3 +51,16 @@ check abs(mean(abs2(psi)) - 1) < 1e-4
 """
     outcome = execute(Source("<model>", text), Settings(), write=False)
     assert all(c.passed for c in outcome.checks)
+
+
+def test_definitions_of_numbers_alone_are_computed_without_code():
+    text = "param k = 3 [m], big = 1e300\nlet a = 1/2\nlet b = a*k\nlet z = 3 + 2*im\nlet q = a < 1\nlet f(x) = x^2\nlet c = f(2)"
+    outcome = execute(Source("<model>", text), Settings())
+    assert {n: r.values[()] for n, r in outcome.results.items()} == {"a": 0.5, "b": 1.5, "z": 3 + 2j, "q": True, "c": 4}
+    assert outcome.results["b"].unit == "m"
+    assert not outcome.kernels
+
+
+def test_definitions_beside_equations_only_name_their_parts():
+    text = "field u(t)\nlet rate = 1/2\nequation dt(u) = -rate*u\ninitial u = 1\nsolve { until: t=1 }"
+    assert set(execute(Source("<model>", text), Settings(backend="reference"), write=False).results) == {"u"}

@@ -71,6 +71,8 @@ def _checked(file: tree.File, equalities: dict[str, Size]) -> Model:
     checker.diagnostics.errors = first_of_each(checker.diagnostics.errors)
     assert checker.diagnostics.errors or not checker.silent, "a statement was left out without a message"
     checker.diagnostics.raise_if_any(CheckFailed)
+    if not model.fields and not model.layers:  # elsewhere they only name parts of something else
+        model.lets = {**checker.numbers, **model.lets}
     model.notes = list(checker.diagnostics.notes)
     model.spans = {term: frozenset(spans) for term, spans in checker.spans.items()}
     model.unsupported = sorted(checker.unsupported.values(), key=lambda u: u.span.start if u.span else 0)

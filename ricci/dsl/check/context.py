@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ricci.dsl import build, tree
 from ricci.dsl.check.scope import Failed, Scope
 from ricci.dsl.check.values import Axis, Procedure, Value, leaves
-from ricci.dsl.model import Domain, Model, Unsupported, Weight
+from ricci.dsl.model import Domain, Model, Quantity, Unsupported, Weight
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, Type, equal
@@ -69,6 +69,7 @@ class Checker:
     folder: str = ""
     tolerance: Fraction = Fraction(1, 10**4)
     time_unit: Powers = NUMBER
+    numbers: dict[str, Quantity] = field(default_factory=dict)  # definitions made of numbers and params alone
     started: frozenset[str] = frozenset()  # fields with an initial value
     draws: dict[tree.Node, int] = field(default_factory=dict)
     called: Mapping[str, Span] = field(default_factory=dict)  # names that stand before parentheses

@@ -139,7 +139,7 @@ def indexed(base: Value, node: tree.Index, context: Context) -> Value:
             _one_size(axes, name, size, node, context)
             if order is not None and base.order and name in base.order:
                 order.append(name)
-    edges = {n: _edge(base, n, i, axes, item_of(pairs, n), context) for n, i in pulls.items()}
+    edges = {n: _edge(base, n, i, axes, item_of(pairs, n), node, context) for n, i in pulls.items()}
     result = mapped(lambda leaf: _pulled(leaf, gathered, edges, axes), base.data)
     return replace(base, data=result, order=tuple(order) if order is not None else None, edge="", family=0)
 
@@ -195,7 +195,7 @@ def short_base(base: Value, item: tree.Node) -> str:
     return base.origin.text if base.origin else "the tensor"
 
 
-def _edge(base: Value, name: str, index: Index, axes: dict[str, Size], item: tree.Node | None, context: Context) -> Index:
+def _edge(base: Value, name: str, index: Index, axes: dict[str, Size], item: tree.Node | None, node: tree.Index, context: Context) -> Index:
     """The index with the rule for what lies outside; E0208 where there is none and it can happen."""
     if item is None or isinstance(item, tree.Name):
         return index
@@ -219,6 +219,7 @@ def _edge(base: Value, name: str, index: Index, axes: dict[str, Size], item: tre
         f"the index `{short(item)}` {'lies' if outside else 'can lie'} outside of the axis `{name}`",
         item,
         label=f"0..{size} is its range: pad(...), wrap(...) or clamp(...) says what lies outside",
+        edits=((node.base.span, f"{'pad' if outside else 'wrap'}({node.base.span.text})"),),
     )
 
 

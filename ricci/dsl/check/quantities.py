@@ -200,11 +200,13 @@ def make_let(declarer: Declarer, statement: tree.Let) -> Any:
     if not isinstance(value, Value):
         return value
     declarer.checker.mark(value, statement.span)
-    if _is_closed(declarer, value):
+    computed = _computed(declarer, value)
+    if computed:
         unit_ = value.shown or unit_from(value, declarer.checker) or Unit()
+        lets = declarer.model.lets if computed == TENSOR else declarer.checker.numbers
         for path, leaf in paths(value.data, value.labels):
             label = ".".join((statement.target.name.id, *path))
-            declarer.model.lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
+            lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
     return value
 
 
@@ -254,15 +256,18 @@ def _let_value(declarer: Declarer, statement: tree.Let, context: Context) -> Any
     return value
 
 
+NUMBERS = 4
 MOVING, TENSOR = 1, 2  # a field, a coordinate or the time occurs; a tensor or param with indices occurs
 
 
-def _is_closed(declarer: Declarer, value: Value) -> bool:
-    """Whether a `let` can be computed on its own: made of tensors, without fields, coordinates and time."""
+def _computed(declarer: Declarer, value: Value) -> int:
+    """TENSOR for a `let` that is computed on its own: made of tensors, without fields, coordinates and time. NUMBERS: of numbers alone."""
     found = 0
     for leaf in leaves(value.data):
         found |= _traits(leaf, declarer)
-    return not found & MOVING and bool(found & TENSOR or value.axes)
+    if found & MOVING:
+        return 0
+    return TENSOR if found & TENSOR or value.axes else NUMBERS
 
 
 def _traits(term: Term, declarer: Declarer) -> int:
