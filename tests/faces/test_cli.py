@@ -283,4 +283,4 @@ def test_flags_without_a_meaning_are_usage(rod, flags, word):
 
 
 def test_codes_are_explained_in_small_letters_too(rod):
-    assert ricci("explain", "e0301", folder=rod).stdout == ricci("explain", "E0301", cwd=rod).stdout != ""
+    assert ricci("explain", "e0301", folder=rod).stdout == ricci("explain", "E0301", folder=rod).stdout != ""
