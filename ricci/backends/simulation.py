@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 Caller = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 REACHED, MORE_STEPS, NOT_FINITE, UNDERFLOW, NO_CONVERGENCE, EVENT = 0, 1, 2, 3, 4, 10
+AGAIN = -2  # value of `ctl:armed:K` when event K has fired without having been seen false since it fired before
 SLICE_SECONDS = 0.3  # between looks at Ctrl-C and the progress line
 SAME_TIME = 1e-12  # times closer than this, relative to the end, are one stop
 
@@ -163,7 +164,7 @@ class Simulation:
         """Initial states, and one call of the time loop that goes nowhere: after it everything is compiled."""
         states = self._call("initial", {})
         self.trajectory = Trajectory(states, 0.0)
-        self.firings = Firings(self.program, self.statements)
+        self.firings = Firings(self.program, self.statements, self.end)
         if not _finite(states):
             raise RunFailed(NOT_FINITE, 0.0, states, 0)
         nowhere = {"t": 0.0, "ctl:t_stop": 0.0, "ctl:tol": self.tolerance, "ctl:max_steps": 0}
@@ -230,17 +231,12 @@ class Simulation:
         trajectory.states = {**trajectory.states, **changed}
         trajectory.events.append((trajectory.time, event))
         adaptive = any(name.startswith("scale:") for name in self.controls)
-        longest = self.firings.enter(event, trajectory.time, None if adaptive else float(self.controls["ctl:dt"]))
+        step = None if adaptive else float(self.controls["ctl:dt"])
+        longest = self.firings.enter(event, trajectory.time, step, int(self.controls[f"ctl:armed:{event}"]) != AGAIN)
         if adaptive and longest is not None:
             self.controls["ctl:dt"] = -longest
         if not _finite(changed):
             raise RunFailed(NOT_FINITE, trajectory.time, trajectory.states, trajectory.steps, event)
-        if len(trajectory.events) > 100_000:
-            raise CannotRun(
-                "E0706",
-                f"an event has fired 100000 times by t = {trajectory.time:g}",
-                notes=("its assignment seems to make its own condition true again",),
-            )
 
     def _snapshots(self, stop: Stop) -> None:
         trajectory = self.trajectory

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from ricci.dsl import build
+from ricci.dsl.derivative import tangent
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Program
 from ricci.dsl.term import Term, substitute, symbols
@@ -100,6 +101,24 @@ class System:
 
     def margin(self, event: int, t: Term, states: Sequence[Term]) -> Term:
         return self._apply(f"event:{event}", self._at(t, states))[0]
+
+    def margin_slope(self, event: int, t: Term, states: Sequence[Term]) -> Term:
+        """d/dt of the margin along the solution, a real."""
+        rates = dict(zip(self.symbols, self.program.functions["rhs"].roots, strict=True))
+        return self._margin_tangent(event, t, states, {TIME: number(1), **rates})
+
+    def margin_rounding(self, event: int, t: Term, states: Sequence[Term]) -> Term:
+        """sum_i |dg/dy_i y_i| 2^-50, what roundings of the states leave unknown of a margin g; 0 where that is not finite."""
+        used = set(symbols(self.program.functions[f"event:{event}"].roots))
+        parts = [self._margin_tangent(event, t, states, {s: s}) for s in self.symbols if s in used]
+        total = build.scale(Fraction(1, 2**50), build.add(number(0), *(build.apply("abs", p) for p in parts)))
+        return build.where(build.apply("lt", total, LARGEST), total, number(0))
+
+    def _margin_tangent(self, event: int, t: Term, states: Sequence[Term], directions: Mapping[Term, Term]) -> Term:
+        root = self.program.functions[f"event:{event}"].roots[0]
+        if root.kind < Kind.REAL:
+            return number(0)
+        return substitute(tangent([root], directions), self._at(t, states))[0]
 
     @property
     def events(self) -> int:
