@@ -146,7 +146,8 @@ class Simulation:
     """One run of `program` to `end`. `call(name, arguments)` evaluates a function of the program.
 
     `controls` are the initial values of the integrator's own carries (`ctl:*`, `scale:*`), see lowering/integrate.
-    `listen` is called between slices; `record` at each snapshot (function, time, values), before the run goes on.
+    `listen` is called between slices; `record` at each snapshot (function, time, values), before the run goes on, and for the
+    functions `at_events` before and after each event.
     """
 
     program: Program
@@ -159,6 +160,7 @@ class Simulation:
     record: Callable[[str, float, dict[str, Any]], None]
     keep: frozenset[str] = frozenset()  # snapshot functions whose values the caller wants back
     statements: Mapping[int, Span | None] = field(default_factory=dict)  # of the events
+    at_events: tuple[str, ...] = ()
 
     def prepare(self) -> None:
         """Initial states, and one call of the time loop that goes nowhere: after it everything is compiled."""
@@ -178,7 +180,7 @@ class Simulation:
                 event = self._advance(stop.time)
                 if event is not None:
                     self._apply(event)
-            self._snapshots(stop)
+            self._look(stop.functions)
             if stop.jump and trajectory.time < self.end:
                 trajectory.time = min(stop.time + SAME_TIME * self.end, self.end)
         return trajectory
@@ -227,6 +229,7 @@ class Simulation:
 
     def _apply(self, event: int) -> None:
         trajectory = self.trajectory
+        self._look(self.at_events)
         changed = self._call(f"apply:{event}", {**trajectory.states, "t": trajectory.time})
         trajectory.states = {**trajectory.states, **changed}
         trajectory.events.append((trajectory.time, event))
@@ -237,10 +240,11 @@ class Simulation:
             self.controls["ctl:dt"] = -longest
         if not _finite(changed):
             raise RunFailed(NOT_FINITE, trajectory.time, trajectory.states, trajectory.steps, event)
+        self._look(self.at_events)
 
-    def _snapshots(self, stop: Stop) -> None:
+    def _look(self, functions: Sequence[str]) -> None:
         trajectory = self.trajectory
-        for name in stop.functions:
+        for name in functions:
             values = self._call(name, {**trajectory.states, "t": trajectory.time})
             self.record(name, trajectory.time, values)
             if name in self.keep:

@@ -215,10 +215,13 @@ class Output:
 
 @dataclass(frozen=True)
 class Plot:
-    quantity: Quantity
+    """One picture. Several quantities have no axes; `over_time`: they are drawn over the whole run, and one with an index, too."""
+
+    quantities: tuple[Quantity, ...]
     at: tuple[Term, ...]
     path: str | None
     span: Span | None = None
+    over_time: bool = False
 
 
 @dataclass(frozen=True)

@@ -468,9 +468,9 @@ def _output(p: Parts) -> tree.Output:
 
 def _plot(p: Parts) -> tree.Plot:
     p.take()
-    quantity = p.take()
+    quantities = p.many()
     at = p.many() if p.accept("at") else ()
-    return tree.Plot(quantity, at, p.after("to"), span=p.span)
+    return tree.Plot(quantities, at, p.after("to"), span=p.span)
 
 
 def _statement(p: Parts) -> Any:

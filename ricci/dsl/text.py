@@ -521,7 +521,7 @@ def _(node: tree.Output) -> Pieces:
 @statement.register
 def _(node: tree.Plot) -> Pieces:
     at: Pieces = [" at ", *_listed(node.at)] if node.at else []
-    return ["plot ", *expression(node.quantity), *at, *_after(" to ", node.path)]
+    return ["plot ", *_listed(node.quantities), *at, *_after(" to ", node.path)]
 
 
 @statement.register

@@ -446,9 +446,9 @@ class Output(Statement):
 
 @dataclass(frozen=True, eq=False)
 class Plot(Statement):
-    """`plot u at t=1 to "u.png"`."""
+    """`plot u at t=1 to "u.png"`, `plot y, v`."""
 
-    quantity: Expr
+    quantities: tuple[Expr, ...]
     at: tuple[Argument, ...]
     path: String | None
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from ricci.faces import pictures
 from ricci.faces.outputs import Coordinate, Recorder, Variable, identifiers, unwritable
 
 Array = np.ndarray[Any, Any]
+
+Frame = tuple[float, list[Array]]  # time, values of the quantities of a plot
 
 MOST_CURVES = 8  # members of a family that are drawn as curves of one picture
 
@@ -166,12 +169,15 @@ class Keeper:
 
 
 def with_series(model: Model) -> Model:
-    """The model with a plot of every field that depends on time alone and that no `plot` shows: its end is no picture."""
-    shown = {plot.quantity.label for plot in model.plots}
+    """The model with a plot of the fields that depend on time alone and that no `plot` shows: their ends are no picture."""
+    shown = {quantity.label for plot in model.plots for quantity in plot.quantities}
+    coordinates = {c.name for d in model.domains.values() for c in d.coordinates}
     moving = {e.determines for e in model.equations if e.time_order}
-    alone = [f for f in model.fields.values() if f.name in moving and not f.order and f.name not in shown]
-    series = [Plot(Quantity(f.name, f.symbol, f.unit, ()), (), None) for f in alone[:MOST_CURVES]]
-    return replace(model, plots=[*model.plots, *series])
+    left = [f for f in model.fields.values() if f.name in moving and f.name not in shown and coordinates.isdisjoint(f.order)]
+    numbers = [Quantity(f.name, f.symbol, f.unit, ()) for f in left if not f.order]
+    groups = [tuple(numbers[k : k + MOST_CURVES]) for k in range(0, len(numbers), MOST_CURVES)]
+    groups += [(Quantity(f.name, f.symbol, f.unit, f.order),) for f in left if len(f.order) == 1]
+    return replace(model, plots=[*model.plots, *(Plot(group, (), None, over_time=True) for group in groups)])
 
 
 class Pictures:
@@ -180,7 +186,7 @@ class Pictures:
     def __init__(self, model: Model, program: Program, binding: Binding, folder: Path, all_results: bool) -> None:
         self.model, self.program, self.binding, self.folder = model, program, binding, folder
         self.all_results = all_results
-        self.frames: dict[str, list[tuple[float, Array]]] = {f"plot:{k}": [] for k in range(len(model.plots))}
+        self.frames: dict[str, list[Frame]] = {f"plot:{k}": [] for k in range(len(model.plots))}
         self.stem = Path(model.source.name).stem.strip("<>") or "model"
         named = [plot.path for plot in model.plots if plot.path]
         self.taken = {Path(path).stem for path in named}
@@ -192,19 +198,22 @@ class Pictures:
     def take(self, name: str, moment: float, arrays: Mapping[str, Any]) -> None:
         """Keep a frame if it belongs to a plot."""
         if name in self.frames:
-            quantity = self.model.plots[int(name.partition(":")[2])].quantity
-            self.frames[name].append((moment, in_order(quantity, np.asarray(arrays[quantity.label]))))
+            plot = self.model.plots[int(name.partition(":")[2])]
+            self.frames[name].append((moment, [in_order(q, np.asarray(arrays[q.label])) for q in plot.quantities]))
 
     def close(self, results: Mapping[str, Labelled]) -> list[str]:
         """Draw every plot of the model, then what `all_results` asks for."""
-        written = [self._plot(k, plot) for k, plot in enumerate(self.model.plots) if self.frames[f"plot:{k}"]]
-        shown = {plot.quantity.label for plot in self.model.plots}
+        written = [str(self._plot(k, plot)) for k, plot in enumerate(self.model.plots) if self.frames[f"plot:{k}"]]
+        shown = {quantity.label for plot in self.model.plots for quantity in plot.quantities}
         left = [r for name, r in results.items() if name not in shown] if self.all_results else []
-        written += [self._draw(self._free(r.name), self._title(r.name), r, [("", r.values)]) for r in left if r.axes]
-        rows = [(r.name, _with_unit(r)) for r in left if not r.axes]
-        if rows:
-            written.append(str(pictures.numbers(self._free("numbers"), self.stem.replace("_", " "), rows)))
+        written += [str(self._draw(self._free(r.name), self._title([r]), r, [("", r.values)])) for r in left if r.axes]
+        numbers = [r for r in left if not r.axes]
+        if numbers:
+            written.append(str(self._numbers(self._free("numbers"), numbers)))
         return written
+
+    def _numbers(self, path: Path, numbers: Sequence[Labelled]) -> Path:
+        return pictures.numbers(path, self.stem.replace("_", " "), [(r.name, _with_unit(r)) for r in numbers])
 
     def _free(self, label: str) -> Path:
         """A file for this label that no other picture has."""
@@ -212,30 +221,50 @@ class Pictures:
         self.taken.add(name)
         return self.folder / f"{name}.png"
 
-    def _plot(self, k: int, plot: Plot) -> str:
-        quantity = plot.quantity
+    def _plot(self, k: int, plot: Plot) -> Path:
         frames = self.frames[f"plot:{k}"]
-        coordinates = {n: (c.values, c.unit) for n, c in positions(self.program, self.model, self.binding, quantity.order).items()}
-        like = Labelled(quantity.label, frames[0][1], quantity.order, quantity.unit.text, coordinates)
+        shown = [self._like(quantity, values) for quantity, values in zip(plot.quantities, frames[0][1], strict=True)]
         path = self.folder / plot.path if plot.path else self._free(str(k))
-        title = self._title(quantity.label)
+        first = shown[0]
         if not self.program.states:
-            if not like.axes:
-                return str(pictures.numbers(path, self.stem.replace("_", " "), [(like.name, _with_unit(like))]))
-            return self._draw(path, title, like, [("", like.values)])
+            return self._draw(path, self._title(shown), first, [("", first.values)]) if first.axes else self._numbers(path, shown)
+        if plot.over_time or not first.axes:
+            return self._series(path, shown, frames)
         scale, unit = float(self.model.time_unit.factor), self.model.time_unit.text
-        if not like.axes:
-            times = pictures.Axis("t", np.array([moment / scale for moment, _ in frames]), unit)
-            series = pictures.Curve(like.name, np.array([values for _, values in frames]))
-            return str(pictures.lines(path, title, times, [series], _value_label(like)))
-        return self._draw(
-            path, title, like, [(f"t = {moment / scale:.4g}{' ' + unit if unit else ''}", values) for moment, values in frames]
-        )
+        named = [(f"t = {moment / scale:.4g}{' ' + unit if unit else ''}", values[0]) for moment, values in frames]
+        return self._draw(path, self._title(shown), first, named)
 
-    def _title(self, label: str) -> str:
-        return f"{self.stem.replace('_', ' ')}: {label}"
+    def _like(self, quantity: Quantity, values: Array) -> Labelled:
+        coordinates = {n: (c.values, c.unit) for n, c in positions(self.program, self.model, self.binding, quantity.order).items()}
+        return Labelled(quantity.label, values, quantity.order, quantity.unit.text, coordinates)
 
-    def _draw(self, path: Path, title: str, like: Labelled, frames: Sequence[tuple[str, Array]]) -> str:
+    def _series(self, path: Path, shown: Sequence[Labelled], frames: Sequence[Frame]) -> Path:
+        """Curves over time, those of one unit in one panel; of a family with many members a map."""
+        times = np.array([moment for moment, _ in frames]) / float(self.model.time_unit.factor)
+        events = [float(a) for a, b in pairwise(times) if a == b]  # a frame before and one after each
+        axis = pictures.Axis("t", times, self.model.time_unit.text)
+        first = shown[0]
+        if first.axes:
+            members = np.array([values[0] for _, values in frames])
+            index = _axis(first, first.axes[0], members.shape[1])
+            if members.shape[1] > MOST_CURVES:
+                even = np.linspace(times[0], times[-1], len(times))
+                resampled = np.array([np.interp(even, times, row) for row in members.T]).T
+                return pictures.maps(
+                    path, self._title(shown), replace(axis, values=even), index, [pictures.Curve("", resampled)], first.unit
+                )
+            curves = [pictures.Curve(f"{index.name} = {k}", row) for k, row in enumerate(members.T)]
+            return pictures.series(path, self._title(shown), axis, [(_value_label(first), curves)], events)
+        groups: dict[str, list[pictures.Curve]] = {}
+        for k, like in enumerate(shown):
+            groups.setdefault(like.unit, []).append(pictures.Curve(like.name, np.array([values[k] for _, values in frames])))
+        panels = [(_together(curves, unit), curves) for unit, curves in groups.items()]
+        return pictures.series(path, self._title(shown), axis, panels, events)
+
+    def _title(self, shown: Sequence[Labelled]) -> str:
+        return f"{self.stem.replace('_', ' ')}: {', '.join(r.name for r in shown)}"
+
+    def _draw(self, path: Path, title: str, like: Labelled, frames: Sequence[tuple[str, Array]]) -> Path:
         """Lines along one axis, maps over two; of more axes the others are cut in the middle."""
         axes = [_axis(like, name, extent) for name, extent in zip(like.axes, like.shape, strict=True)]
         shown = _shown(axes)
@@ -249,12 +278,12 @@ class Pictures:
             title += " at " + ", ".join(f"{axis.name} = {axis.values[m]:.4g}" + f" {axis.unit}".rstrip() for axis, m in hidden)
         curves = [pictures.Curve(label, values[place]) for label, values in frames]
         if len(shown) == 1:
-            return str(pictures.lines(path, title, axes[shown[0]], curves, _value_label(like), ordered=True))
+            return pictures.lines(path, title, axes[shown[0]], curves, _value_label(like), ordered=True)
         first, second = (axes[k] for k in shown)
         if first.index and not second.index and len(curves) == 1 and 0 < len(first.values) <= MOST_CURVES:
             family = [pictures.Curve(f"{first.name} = {k}", row) for k, row in enumerate(curves[0].values)]
-            return str(pictures.lines(path, title, second, family, _value_label(like)))
-        return str(pictures.maps(path, title, first, second, curves, like.unit))
+            return pictures.lines(path, title, second, family, _value_label(like))
+        return pictures.maps(path, title, first, second, curves, like.unit)
 
 
 def _axis(like: Labelled, name: str, extent: int) -> pictures.Axis:
@@ -273,6 +302,11 @@ def _with_unit(number: Labelled) -> str:
     text = written(number.values, 6)
     compound = number.unit and number.values.dtype.kind == "c"
     return f"({text}) {number.unit}" if compound else f"{text} {number.unit}".rstrip()
+
+
+def _together(curves: Sequence[pictures.Curve], unit: str) -> str:
+    names = curves[0].label if len(curves) == 1 else ""
+    return f"{names} [{unit}]".strip() if unit else names
 
 
 def _value_label(like: Labelled) -> str:

@@ -29,6 +29,7 @@ TWO = ("#dde3ea", "#0f62ae")  # false, true
 MOST_MARKERS = 64  # entries along an index that are marked one by one
 FEW_POINTS = 12  # the same for points of a coordinate or times
 SLENDER = 5  # a map that is so many times as long as it is wide is stretched
+MOST_EVENTS = 40  # of a series that are marked
 MOST_CELLS = 12  # rows or columns of a matrix whose entries are written into their cells
 MOST_COLOURS = 12  # whole numbers that are shown by a colour each
 
@@ -119,10 +120,30 @@ def lines(path: str | os.PathLike[str], title: str, axis: Axis, curves: Sequence
     """Curves over one axis; `ordered` curves (snapshots in time) are coloured along a scale instead of by category."""
     figure, panels = _figure(7.2, 4.2)
     panel = panels[0, 0]
-    panel.set(title=title, xlabel=axis.label, ylabel=ylabel)
+    panel.set(title=title, xlabel=axis.label)
+    _curves(panel, axis, curves, ylabel, ordered)
+    return _save(figure, path)
+
+
+def series(
+    path: str | os.PathLike[str], title: str, axis: Axis, groups: Sequence[tuple[str, Sequence[Curve]]], events: Sequence[float] = ()
+) -> Path:
+    """Curves over time, a panel for each group (label of its values, curves); `events` are marked while one can tell them apart."""
+    figure, panels = _figure(7.2, 1.7 + 2.5 * len(groups), 1, len(groups))
+    for panel, (ylabel, curves) in zip(panels.ravel(), groups, strict=True):
+        _curves(panel, axis, curves, ylabel, False)
+        for moment in events if len(events) <= MOST_EVENTS else ():
+            panel.axvline(moment, color=MUTED, lw=0.7, ls=(0, (2, 3)), zorder=0.5)
+    panels[0, 0].set(title=title)
+    panels[-1, 0].set(xlabel=axis.label)
+    return _save(figure, path)
+
+
+def _curves(panel: Any, axis: Axis, curves: Sequence[Curve], ylabel: str, ordered: bool) -> None:
+    panel.set(ylabel=ylabel)
     if not len(axis.values):
         _nothing(panel, axis)
-        return _save(figure, path)
+        return
     few = len(axis.values) <= (MOST_MARKERS if axis.index else FEW_POINTS)
     named = []
     colours = _colours(len(curves), ordered)
@@ -141,7 +162,6 @@ def lines(path: str | os.PathLike[str], title: str, axis: Axis, curves: Sequence
     panel.margins(x=0.03 if few else 0.01)
     if len(named) > 1:
         panel.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
-    return _save(figure, path)
 
 
 def _colours(count: int, ordered: bool) -> Iterator[Any]:

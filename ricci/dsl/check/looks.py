@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
@@ -21,7 +22,7 @@ from ricci.dsl.model import Output, Plot, Quantity, Solve, Unit
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.remedies import instead
 from ricci.dsl.spelling import nearest
-from ricci.dsl.term import Term, walk
+from ricci.dsl.term import Term, symbols, walk
 from ricci.dsl.types import Kind, Type
 from ricci.errors import Span
 
@@ -54,12 +55,7 @@ def read_output(statement: tree.Output, declarer: Declarer) -> Output:
         refuse_time(declarer, statement.every, "`every` needs a time", remedy)
     if statement.at:
         refuse_time(declarer, statement.at[0], f"`at {_text(statement.at[0])}` names a time", remedy)
-    found: list[Quantity] = []
-    for node in statement.quantities:
-        for quantity in quantities(node, declarer, context, path):
-            if any(quantity.label == q.label for q in found):
-                raise error("E0102", f"`{quantity.label}` stands twice in this output", node, label="once is enough")
-            found.append(quantity)
+    found = _listed(statement.quantities, declarer, context, path, "output")
     every = _moment(statement.every, declarer.context(statement)) if statement.every is not None else None
     if every is not None:
         number = constant_of(every)
@@ -70,27 +66,53 @@ def read_output(statement: tree.Output, declarer: Declarer) -> Output:
 
 
 def read_plot(statement: tree.Plot, declarer: Declarer) -> list[Plot]:
-    """`plot R at t=1 to "r.png"`: a picture for every component."""
+    """`plot R at t=1 to "r.png"`: numbers together, and a picture for everything else; each component is a thing of its own."""
     context = replace(declarer.context(statement), scope=computed(declarer))
     path = _path(statement.path, DRAWN, declarer) if statement.path is not None else None
     if statement.at:
-        remedy = f"plot {_text(statement.quantity)}" + (f' to "{path}"' if path else "")
+        remedy = f"plot {', '.join(_text(q) for q in statement.quantities)}" + (f' to "{path}"' if path else "")
         refuse_time(declarer, statement.at[0], f"`at {_text(statement.at[0])}` names a time", remedy)
-    found = quantities(statement.quantity, declarer, context, path or "")
+    found = _listed(statement.quantities, declarer, context, path or "", "plot")
     times = _times(statement.at, declarer.context(statement))
-    files = [_of_component(path, q.label, len(found)) for q in found]
-    for name in files:
+    numbers = tuple(q for q in found if not q.order)
+    groups = [*([numbers] if numbers else []), *((q,) for q in found if q.order)]
+    out = []
+    for group in groups:
+        name = _of_group(path, group, len(groups))
         if name is not None and name != path and statement.path is not None:
             _refuse_taken(name, statement.path, declarer)
-    return [Plot(q, times, name, statement.span) for q, name in zip(found, files, strict=True)]
+        over_time = not times and all(_moves(q, declarer, context) for q in group)
+        out.append(Plot(group, times, name, statement.span, over_time))
+    return out
 
 
-def _of_component(path: str | None, label: str, count: int) -> str | None:
-    """Several components of one `plot` have a file each: `v.png` -> `v_x.png`."""
+def _listed(nodes: Sequence[tree.Expr], declarer: Declarer, context: Context, path: str, word: str) -> list[Quantity]:
+    """The quantities of a statement; E0102 for one that stands there twice."""
+    found: list[Quantity] = []
+    for node in nodes:
+        for quantity in quantities(node, declarer, context, path):
+            if any(quantity.label == q.label for q in found):
+                raise error("E0102", f"`{quantity.label}` stands twice in this {word}", node, label="once is enough")
+            found.append(quantity)
+    return found
+
+
+def _moves(quantity: Quantity, declarer: Declarer, context: Context) -> bool:
+    """Whether it depends on the time, and on nothing else but an index."""
+    if without_time(declarer) or len(quantity.order) > 1 or any(indices.is_coordinate(a, context) for a in quantity.order):
+        return False
+    moving = {f.symbol for f in declarer.model.fields.values()} | {build.symbol("t", Type(Kind.REAL))}
+    return not quantity.order or any(s in moving for s in symbols([quantity.term]))
+
+
+def _of_group(path: str | None, group: Sequence[Quantity], count: int) -> str | None:
+    """Several groups of one `plot` have a file each: `v.png` -> `v_x.png`."""
     if path is None or count == 1:
         return path
     stem, suffix = posixpath.splitext(path)
-    return f"{stem}_{label.rpartition('.')[2]}{suffix}"
+    label = group[0].label if len(group) == 1 else "numbers"
+    word = re.sub(r"\W+", "_", label.rpartition(".")[2]).strip("_")
+    return f"{stem}_{word}{suffix}"
 
 
 # quantities

@@ -288,8 +288,8 @@ class Assembly:
         for k, plot in enumerate(self.model.plots):
             name = f"plot:{k}"
             with self.lowering.about("plot", plot.span):
-                functions[name] = self.function(name, [self._quantity(plot.quantity)], self.now)
-            series = self._interval() if not plot.quantity.order and not plot.at else None
+                functions[name] = self.function(name, [self._quantity(q) for q in plot.quantities], self.now)
+            series = self._interval() if plot.over_time else None
             asked = [Instant(name, time, None, plot.span) for time in plot.at] or [Instant(name, None)]
             moments += asked if series is None else [Instant(name, None, series, plot.span), Instant(name, None)]
         return functions, moments
