@@ -13,12 +13,12 @@ import numpy as np
 
 from ricci.backends import memory
 from ricci.backends.data import Reader, Stored, in_memory, split_key
-from ricci.dsl import reference
+from ricci.dsl import reference, tree
 from ricci.dsl.model import LAST, Load, Unit
 from ricci.dsl.ops.const import DTYPES
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Argument, Program
-from ricci.dsl.remedies import instead, quantity, with_options
+from ricci.dsl.remedies import instead, nodes, quantity, with_options
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind
 from ricci.errors import CannotRun, Span
@@ -262,13 +262,19 @@ def _same_points(program: Program, binding: Binding) -> None:
                 raise CannotRun("E0801", message, stored.span or argument.span)
 
 
+def _empty(name: str, span: Span | None) -> str:
+    """The declaration of a dim with size 0."""
+    declared = [d for d in nodes(span.source, tree.DimDef) if d.name.id == name] if span is not None else []
+    return instead(declared[0].span, f"{name} = 0") if declared else ""
+
+
 def _learn(argument: Argument, axis: str, size: Any, extent: int, stored: Stored, binding: Binding) -> None:
     """Compare an extent with the declared size; an open dim takes it."""
     open_dims = [d for d in size.dims if d.name not in binding.sizes]
     if len(open_dims) == 1 and str(size) == open_dims[0].name:
         if not extent and open_dims[0].lower == 1:
             name = open_dims[0].name
-            raise CannotRun("E0801", f"`{argument.called}` has no entry along `{axis}`", argument.span, help=f"dim {name} = 0")
+            raise CannotRun("E0801", f"`{argument.called}` has no entry along `{axis}`", argument.span, help=_empty(name, argument.span))
         if extent < open_dims[0].lower:
             needed = f"the scheme needs {open_dims[0].lower}"
             raise CannotRun("E0506", f"`{argument.called}` gives {extent} points along `{axis}`: {needed}", stored.span or argument.span)

@@ -326,7 +326,7 @@ def _checks(model: Model, program: Program, outcome: Outcome, binding: Binding) 
                 "E0707",
                 f"`check {check.text}` needs `{lacking[0]}`, which has no value",
                 check.span,
-                help=f"ricci run {binding.missing.get(lacking[0], '')} ...",
+                help=f"ricci run {binding.missing[lacking[0]]} ..." if binding.missing.get(lacking[0]) else "",
             )
         with np.errstate(all="ignore"):
             values = reference.call(function, [binding.values[p] for p in parameter_names(function)], binding.sizes)

@@ -87,7 +87,7 @@ class Outcome:
     def summary(self) -> str:
         """What `ricci run` says to a person."""
         lines = [f"  {c.what} {c.value}: {c.reason}" for c in self.choices]
-        lines += [f"  {_sketch(r)}" for r in self.results.values()]
+        lines += [f"  {sketch(r)}" for r in self.results.values()]
         lines += [f"  note: {n}" for n in self.notes]
         if self.steps:
             spread = f"dt {self.dt_min:.3g} .. {self.dt_max:.3g}" if self.dt_min is not None else ""
@@ -104,7 +104,7 @@ class Outcome:
         return "\n".join(lines)
 
 
-def _sketch(result: Labelled) -> str:
+def sketch(result: Labelled) -> str:
     """A line about one result, with a sparkline where it has one axis."""
     from ricci.faces.sparkline import sparkline
 

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ricci.backends.labelled import Labelled
 from ricci.errors import CannotWrite, Span
 
 Array = np.ndarray[Any, Any]
@@ -315,10 +316,23 @@ def _format_of(path: Path, span: Span | None) -> Callable[[Recorder, Path], None
             f"`{path.name}` has no extension of a known format",
             span,
             notes=("known are " + ", ".join(_FORMATS),),
-            help=f'"{path.with_suffix(".npz").name}"',
         )
     writer, needs = _FORMATS[path.suffix]
     missing = [name for name in needs if find_spec(name) is None]
     if missing:
         raise CannotWrite("E0812", f"writing `{path.suffix}` needs {', '.join(missing)}", span, help="pip install 'ricci[io]'")
     return writer
+
+
+def last_of(path: Path) -> list[Labelled]:
+    """The quantities of an npz file of ours, at its last time."""
+    found = []
+    with np.load(path, allow_pickle=False) as data:
+        about = json.loads(str(data["metadata"]))
+        for name, label in about["labels"].items():
+            axes, array = tuple(about["axes"][name]), data[name]
+            if axes[:1] == ("t",):
+                axes, array = axes[1:], array[-1]
+            where = {a: (data[a], about["units"].get(a, "")) for a in axes if a in data}
+            found.append(Labelled(label, np.asarray(array), axes, about["units"][name], where))
+    return found

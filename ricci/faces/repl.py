@@ -6,22 +6,27 @@ A line that opens a bracket goes on; a statement with an error is refused and th
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TextIO
 
 from ricci.driver import Settings
-from ricci.errors import RicciError, Source, Span
+from ricci.errors import Diagnostic, RicciError, Source, Span
 
 PROMPT = "ricci> "
 CONTINUED = "  ...> "
 HELP = """statements of the language join the model; `solve { ... }` or `run` also computes
+  EXPRESSION                   its value at the end of the run, as in max(u) or u(x=0.5)
   run [with NAME=VALUE, ...]   compute, with other values
   explain [CODE]               what was chosen for the model and why; what a code means
   :list                        the text of the model          :undo    drop the last entry
   :show STAGE                  what a stage produced          :source  the generated code
   :load FILE   :save FILE      read, write the model          :clear   start again
   :help        :quit"""
+PLAIN = {"help": "help", "quit": "quit", "exit": "quit", "q": "quit"}  # commands that are often typed without their colon
+VALUES = "values at the prompt.npz"
 INCOMPLETE = ("E0301", "E0303", "E0305")  # a model in the making may still lack conditions and equations
 
 
@@ -32,6 +37,7 @@ class Session:
     entries: list[str] = field(default_factory=list)
     history: list[list[str]] = field(default_factory=list)  # the entries before each one that joined
     settings: Settings = field(default_factory=Settings)
+    notes: list[Diagnostic] = field(default_factory=list)  # that have been said
     listen: Callable[[Any], None] | None = None
     done: bool = False
 
@@ -51,6 +57,8 @@ class Session:
                 return self._explain(text[len(word) :].strip())
             if word == "run":
                 return self._run(text[len(word) :].strip())
+            if _is_expression(text):
+                return self._command(PLAIN[text]) if text in PLAIN and not self._declares(text) else self._value(text)
             return self._statement(text)
         except RicciError as error:
             return error.render()
@@ -63,12 +71,16 @@ class Session:
         solves = bool(_solves(Source("<prompt>", text)))
         if solves:
             self.entries = _without_solves(self.entries)
+        said = "  ok"
         try:
-            check_text(self.source(text), self.settings)
+            model = check_text(self.source(text), self.settings)
+            known = {d.message for d in self.notes}
+            said += "".join(f"\n  note: {d.message}" for d in model.notes if d.message not in known)
+            self.notes = model.notes
         except RicciError as error:
-            if solves or not all(d.code in INCOMPLETE for d in error.diagnostics):
+            if solves or not all(map(_is_open, error.diagnostics)):
                 self.entries = before
-            if not all(d.code in INCOMPLETE for d in error.diagnostics):
+            if not all(map(_is_open, error.diagnostics)):
                 raise
             problem = "\n".join(f"  still open: {d.message}" for d in error.diagnostics)
         if solves and problem:
@@ -77,7 +89,7 @@ class Session:
         self.entries.append(text)
         if solves:
             return self._run("")
-        return problem or "  ok"
+        return problem or said
 
     def _run(self, rest: str) -> str:
         from ricci.faces.execute import execute
@@ -88,6 +100,36 @@ class Session:
             settings = replace(settings, set=(*settings.set, *pairs))
         outcome = execute(self.source(), settings, listen=self.listen)
         return "\n".join([*(d.render() for d in outcome.warnings), outcome.summary()])
+
+    def _declares(self, name: str) -> bool:
+        from ricci.dsl import tree
+        from ricci.dsl.remedies import nodes
+
+        return any(n.id == name for n in nodes(self.source(), tree.Name))
+
+    def _value(self, text: str) -> str:
+        """What an expression is at the end of the run, as an `output` would write it; it does not join the model."""
+        from ricci.faces.execute import execute
+        from ricci.faces.outcome import sketch
+        from ricci.faces.outputs import last_of
+
+        asked = f'output {text} to "{VALUES}"'
+        source = self.source(asked)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                execute(source, self.settings, out=folder, listen=self.listen)
+            except RicciError as error:
+                error.diagnostics = tuple(self._as_typed(d, source.text.rindex(asked), text) for d in error.diagnostics)
+                raise
+            return "\n".join(f"  {sketch(found)}" for found in last_of(Path(folder) / VALUES))
+
+    def _as_typed(self, diagnostic: Diagnostic, start: int, text: str) -> Diagnostic:
+        """A message about the `output` of a value, as one about the expression that was typed."""
+        span, ahead = diagnostic.span, len("output ")
+        if span is None or span.start < start:
+            return diagnostic
+        begin, end = (min(max(place - ahead, start), start + len(text)) for place in (span.start, span.end))
+        return replace(diagnostic, span=Span(self.source(text), begin, max(end, begin + 1)), help="")
 
     def _explain(self, subject: str) -> str:
         if subject:
@@ -123,7 +165,7 @@ class Session:
         return f"  dropped: {last}"
 
     def _clear(self, _: str) -> str:
-        self.entries, self.history = [], []
+        self.entries, self.history, self.notes = [], [], []
         return "  empty"
 
     def _show(self, stage: str) -> str:
@@ -148,6 +190,25 @@ class Session:
     def _quit(self, _: str) -> str:
         self.done = True
         return ""
+
+
+def _is_open(diagnostic: Diagnostic) -> bool:
+    """Whether a message says what a model in the making still lacks: its remedy is a further statement."""
+    return diagnostic.code in INCOMPLETE and bool(diagnostic.help)
+
+
+def _is_expression(text: str) -> bool:
+    """Whether an entry is no statement, and a value would be."""
+    from ricci.driver import parse
+
+    try:
+        parse(Source("<prompt>", text))
+    except RicciError:
+        try:
+            return len(parse(Source("<prompt>", f"let value = {text}")).statements) == 1
+        except RicciError:
+            pass
+    return False
 
 
 def _solves(source: Source) -> list[Span]:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ricci.driver import Settings
 from ricci.faces import repl as prompt
 from ricci.faces.repl import Session, open_brackets, words
 
@@ -41,7 +42,9 @@ def test_wrong_entries_are_refused_and_change_nothing(session):
         ("initial u =", "E0001"),
         ("param k = 2", "E0102"),
         ("check u = 1", "E0003"),
-        ("frobnicate", "E0001"),
+        ("frobnicate", "E0101"),
+        ("sum[i](u)", "E0201"),
+        ("equation dt(u) = 0", "E0303"),
         ("run with q=1", "E0104"),
         ("run with k", "E0001"),
     ]:
@@ -169,3 +172,45 @@ def test_completion(typed, wanted):
     found = {c.text: c.start_position for c in prompt.completer().get_completions(document, None)}
     start = found[wanted]
     assert wanted.startswith(typed[start:])
+
+
+def test_an_expression_shows_its_value_and_leaves_nothing(session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session.settings = Settings(backend="reference")
+    session.feed("solve { grid: x=11; until: t=1e-3; time: rk4(dt=1e-4) }")
+    before = list(session.entries)
+    assert "u[x: 11]: 0 .. 0.99" in session.feed("u")
+    assert session.feed("max(u)").strip().startswith("max(u) = 0.99")
+    assert session.feed("u(x=0)").strip() == "u(x=0) = 0"
+    assert session.feed("2*k").strip() == "2*k = 2"
+    assert session.entries == before
+    assert not list(tmp_path.iterdir())
+    wrong = session.feed("max(v)")
+    assert "error[E0101]: `v` is not declared" in wrong
+    assert "| max(v)\n" in wrong
+    assert "output" not in wrong
+
+
+def test_values_without_a_model():
+    session = Session()
+    assert session.feed("2^10 + 1").strip() == "2^10 + 1 = 1025"
+    session.feed("dim i = 3; tensor a[i] = i")
+    assert session.feed("sum[i](a)").strip() == "sum[i](a) = 3"
+
+
+def test_plain_words_for_commands_unless_they_are_names(session):
+    assert session.feed("help") == session.feed(":help")
+    session.settings = Settings(backend="reference")
+    session.feed("param q = 7; solve { grid: x=11; until: t=1e-4 }")
+    assert session.feed("q").strip() == "q = 7"
+    assert not session.done
+    session.feed("exit")
+    assert session.done
+
+
+def test_notes_are_said_once():
+    session = Session()
+    for entry in ROD[:3]:
+        session.feed(entry)
+    assert "note: initial and boundary values" in session.feed("initial u = 1")
+    assert "note" not in session.feed("check max(u) < 2")
