@@ -110,9 +110,16 @@ def show_program(program: Program) -> str:
 # one printer per operator
 
 
+LONGEST_NUMBER = 40  # digits
+
+
 def number(value: Fraction | float) -> str:
-    """A rational or an infinity as text."""
-    return str(value)
+    """A rational or an infinity as text; a long one in the short form of the machine or decimal number that it is."""
+    text = str(value)
+    if len(text) <= LONGEST_NUMBER or not isinstance(value, Fraction) or abs(value) >= Fraction(2) ** 1024:
+        return text
+    short = repr(float(value))
+    return short if value in (Fraction(short), Fraction(float(value))) else text
 
 
 def _const(term: Term, show: _Printer) -> Text:

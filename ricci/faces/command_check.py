@@ -34,13 +34,21 @@ def check(files: Sequence[str], as_json: bool) -> int:
             for note in model.notes:
                 print(note.render())
             print(f"{name}: {describe(model)}")
-            for unsupported in model.unsupported:
-                print(f"  checked, but this version cannot run {unsupported.what}")
+            for what, line in first_lines(model.unsupported).items():
+                print(f"  checked, but this version cannot run {what}{line}")
     if as_json:
         import json
 
         print(json.dumps(reports[0] if len(reports) == 1 else reports))
     return code
+
+
+def first_lines(unsupported: Sequence[Any]) -> dict[str, str]:
+    """Each thing that cannot be run once, with the line where it stands first."""
+    found: dict[str, str] = {}
+    for u in unsupported:
+        found.setdefault(u.what, f" (line {u.span.line})" if u.span else "")
+    return found
 
 
 def describe(model: Any) -> str:

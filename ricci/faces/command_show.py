@@ -98,7 +98,7 @@ def _show_generated(stage: str, program: Any, names: list[str], settings: Settin
             parts.append("\n".join(driver.kernel_names(executable)))
         else:
             parts.append(executable.source)
-    return "\n\n".join(parts) if parts else "nothing is compiled for this model"
+    return "\n\n".join(filter(None, parts)) or "nothing is compiled into loops for this model"
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -151,12 +151,11 @@ def explanation(source: Source, settings: Settings) -> dict[str, Any]:
 def explain_source(source: Source, settings: Settings) -> str:
     """What was chosen for a model and why, for a person."""
     from ricci import driver
-    from ricci.faces.command_check import describe
+    from ricci.faces.command_check import describe, first_lines
 
     model = driver.check_text(source, settings)
     lines = [describe(model), *(n.render() for n in model.notes)]
-    for u in model.unsupported:
-        lines.append(f"this version cannot run {u.what}")
+    lines += [f"this version cannot run {what}{line}" for what, line in first_lines(model.unsupported).items()]
     if model.unsupported:
         return "\n".join(lines)
     program = driver.together(driver.derive(driver.discretize(model)))

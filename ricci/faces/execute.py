@@ -24,6 +24,7 @@ from ricci.dsl.model import Model, Output, Plot, Unit
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
+from ricci.dsl.remedies import time_unit
 from ricci.dsl.term import Function, Term, symbols, walk
 from ricci.errors import CannotRun, Diagnostic, RicciError, Source
 from ricci.faces.failures import Failures
@@ -211,6 +212,7 @@ class Integration:
         outcome.steps, outcome.rejected = trajectory.steps, trajectory.rejected
         if trajectory.steps:
             outcome.dt_min, outcome.dt_max = trajectory.dt_min, trajectory.dt_max
+            outcome.time_unit = time_unit(self.program.statement, self.program.time_unit)
         outcome.seconds["run"] = outcome.seconds.get("run", 0.0) + trajectory.seconds
         outcome.points = max((int(np.size(a)) for a in trajectory.states.values()), default=0)
         if self.advance is not None:

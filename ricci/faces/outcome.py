@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ricci.backends.labelled import Labelled
+from ricci.dsl.model import Unit
 from ricci.errors import Diagnostic
 
 
@@ -55,6 +56,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     steps: int = 0
     rejected: int = 0
+    time_unit: Unit = Unit()  # in which steps are shown
     dt_min: float | None = None
     dt_max: float | None = None
     kernels: list[str] = field(default_factory=list)
@@ -90,7 +92,10 @@ class Outcome:
         lines += [f"  {sketch(r)}" for r in self.results.values()]
         lines += [f"  note: {n}" for n in self.notes]
         if self.steps:
-            spread = f"dt {self.dt_min:.3g} .. {self.dt_max:.3g}" if self.dt_min is not None else ""
+            spread = ""
+            if self.dt_min is not None and self.dt_max is not None:
+                shortest, longest = (f"{dt / float(self.time_unit.factor):.3g}" for dt in (self.dt_min, self.dt_max))
+                spread = f"dt {shortest} .. {longest}" + (f" [{self.time_unit.text}]" if self.time_unit.text else "")
             rate = f"  {self.points_per_second / 1e6:.3g} million points/s" if self.points_per_second and self.points > 1 else ""
             rejected = f" ({self.rejected} rejected)" if self.rejected else ""
             lines.append(f"  {self.steps} steps{rejected}  {spread}{rate}")

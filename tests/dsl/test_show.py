@@ -11,7 +11,7 @@ from ricci.dsl import build as b
 from ricci.dsl.index import Guard, Index
 from ricci.dsl.ops import OPERATORS
 from ricci.dsl.program import Argument, Choice, Instant, Program, State
-from ricci.dsl.show import SHOW, show_function, show_program, show_term
+from ricci.dsl.show import SHOW, number, show_function, show_program, show_term
 from ricci.dsl.term import Function, Term
 from ricci.dsl.types import Dim, Kind, Size, Type
 
@@ -103,3 +103,11 @@ def test_functions_and_programs() -> None:
         "function rhs(a: real, u: real[x: n])",
         "  u = a*u[x]",
     ]
+
+
+def test_long_numbers_are_shown_as_the_machine_numbers_that_they_are():
+    assert number(Fraction(2) ** 1000) == "1.0715086071862673e+301"
+    assert number(Fraction(1, 10**300)) == "1e-300"
+    assert number(Fraction(10**50 + 1)) == str(10**50 + 1)
+    assert number(Fraction(2) ** 1024) == str(2**1024)
+    assert number(Fraction(-7, 3)) == "-7/3"

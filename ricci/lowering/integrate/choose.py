@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ricci.dsl import reference
-from ricci.dsl.model import Model, Option
+from ricci.dsl.model import Model, Option, Unit
 from ricci.dsl.program import Choice, Program
 from ricci.dsl.remedies import quantity, time_unit, with_options
 from ricci.errors import CannotLower
@@ -144,23 +144,29 @@ def _best(candidates: Sequence[Candidate], found: Rates) -> Candidate:
 
 
 def _reason(best: Candidate, candidates: Sequence[Candidate], program: Program, found: Rates, end: float) -> str:
-    rate = abs(found.fastest)
+    unit = time_unit(program.statement, program.time_unit)
+    rate = _rate(found.fastest, unit, 2)
     field = program.states[found.state].field
     tolerance = f"tol {program.tolerance:g}"
     explicit = min((c for c in candidates if not METHODS[c.name].implicit), key=lambda c: c.total)
     if METHODS[best.name].implicit:
         return (
-            f"the equation of `{field}` is stiff (its fastest change decays at the rate {rate:.2g}, the run lasts {end:.3g}): "
+            f"the equation of `{field}` is stiff (its fastest change decays at the rate {rate}, the run lasts {quantity(end, unit, 3)}): "
             f"{tolerance} needs about {best.steps:.0f} steps, the explicit {explicit.name} about {explicit.steps:.0f}"
         )
     others = [c for c in candidates if METHODS[c.name].implicit]
     if best.stable > best.accurate:
-        text = f"explicit: stability asks for about {best.stable:.0f} steps (rate {rate:.2g} of `{field}`)"
+        text = f"explicit: stability asks for about {best.stable:.0f} steps (rate {rate} of `{field}`)"
         if others:
             text += f", and a step of the implicit {others[0].name} costs as much as {others[0].cost / best.cost:.0f} of them"
         return text
     most = "at most " if _oscillation(found) > 0 and program.coordinates else ""
     return f"explicit: nothing is stiff; {tolerance} needs {most}about {best.accurate:.0f} steps"
+
+
+def _rate(eigenvalue: complex, unit: Unit, digits: int) -> str:
+    """The modulus of an eigenvalue as text: `400`, `400 [1/s]`."""
+    return f"{abs(eigenvalue) * float(unit.factor):.{digits}g}" + (f" [1/{unit.text}]" if unit.text else "")
 
 
 def _check_step(integrator: Integrator, program: Program, values: Mapping[str, Any], sizes: Mapping[str, int], end: float) -> None:
@@ -183,7 +189,7 @@ def _check_step(integrator: Integrator, program: Program, values: Mapping[str, A
         middle = 0.5 * (low + high)
         low, high = (low, middle) if _unstable(method.tableau, eigenvalue, middle, end) else (middle, high)
     unit = time_unit(program.statement, program.time_unit, "time")
-    rate = f"{abs(eigenvalue) * float(unit.factor):.3g}" + (f" [1/{unit.text}]" if unit.text else "")
+    rate = _rate(eigenvalue, unit, 3)
     raise CannotLower(
         "E0502",
         f"`{name}` with dt = {quantity(dt, unit, 6)} is unstable: `{program.states[found.state].field}` changes at the rate {rate}, "
