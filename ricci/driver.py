@@ -30,6 +30,7 @@ class Settings:
     threads: int | None = None
     opt: int = 2
     allow_read: tuple[str, ...] = ()
+    start: str | None = None  # a file with the state to go on from
 
 
 def read(path: str | os.PathLike[str]) -> Source:
@@ -85,6 +86,13 @@ def summands(model: Model, program: Program, state: str) -> Any:
     from ricci.lowering.discretize import summands as lower
 
     return lower(model, program, state)
+
+
+def whole_states(model: Model, program: Program) -> Any:
+    """Every state on all points of its field, as one function of the program's time, states and arguments."""
+    from ricci.lowering.discretize import whole_states as lower
+
+    return lower(model, program)
 
 
 def derive(program: Program) -> Program:

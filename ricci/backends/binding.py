@@ -66,11 +66,11 @@ def bind(
         if array is None:
             pending.append(argument)
         else:
-            _accept(argument, array, binding)
+            accept(argument, array, binding)
     memory.require(memory.data_bytes(program, binding.sizes), "the arrays of the model")
     _evaluate_defaults(pending, binding, seed)
     _inside_of_the_domain(program, binding)
-    _same_points(program, binding)
+    same_points(program, binding)
     return binding
 
 
@@ -99,7 +99,7 @@ def bind_arrays(program: Program, arrays: Mapping[str, Any], seed: int) -> Bindi
     pending = []
     for argument in program.arguments:
         if argument.name in held:
-            _accept(argument, held[argument.name], binding)
+            accept(argument, held[argument.name], binding)
         else:
             pending.append(argument)
     memory.require(memory.data_bytes(program, binding.sizes), "the arrays of the model")
@@ -156,7 +156,7 @@ def _from_file(
     return None
 
 
-def _accept(argument: Argument, stored: Stored, binding: Binding) -> None:
+def accept(argument: Argument, stored: Stored, binding: Binding) -> None:
     """Check shape and kind of data against the declaration, learn open sizes, convert to SI and canonical order."""
     type_ = argument.symbol.type
     order = argument.order or tuple(type_.axes)
@@ -240,7 +240,7 @@ def _at_one_time(argument: Argument, stored: Stored, order: tuple[str, ...]) -> 
     return replace(stored, values=stored.values[k], axes=stored.axes[1:])
 
 
-def _same_points(program: Program, binding: Binding) -> None:
+def same_points(program: Program, binding: Binding) -> None:
     """E0801 for data whose file says that they are at other points than those of the model's grid."""
     units = program.units
     for argument, stored in binding.stored.values():

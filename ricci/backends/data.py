@@ -66,7 +66,7 @@ class Reader:
     def array(self, name: str, key: str | None, span: Span | None, wanted: Sequence[str]) -> Stored:
         """One array: `key`, or the first of `wanted` that is there, or the only one; with what the file says about it."""
         arrays = self.arrays(name, span)
-        about = _metadata(arrays)
+        about = metadata_of(arrays)
         named = [k for k in arrays if k in about.axes] or list(arrays)
         found = next((k for k in wanted if k in arrays), None)
         if key is None and found is not None:
@@ -116,7 +116,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class _Metadata:
+class Metadata:
     """What a result file of ricci says about its arrays."""
 
     axes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -153,17 +153,26 @@ class _Metadata:
             return None
 
 
-def _metadata(arrays: Mapping[str, Array]) -> _Metadata:
-    """The entry `metadata` of a result file; nothing where there is none or it is of another program."""
+def facts_of(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """The entry `metadata` of a result file as it stands there; nothing where there is none or it is of another program."""
     entry = arrays.get("metadata")
     if entry is None or entry.ndim or entry.dtype.kind != "U":
-        return _Metadata()
+        return {}
     try:
         found = json.loads(str(entry))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def metadata_of(arrays: Mapping[str, Array]) -> Metadata:
+    """What a result file says about its arrays."""
+    found = facts_of(arrays)
+    try:
         axes = {str(k): [str(a) for a in v] for k, v in found["axes"].items()}
-        return _Metadata(axes, {str(k): str(v) for k, v in found["units"].items()}, str(found.get("model", "")))
+        return Metadata(axes, {str(k): str(v) for k, v in found["units"].items()}, str(found.get("model", "")))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _Metadata()
+        return Metadata()
 
 
 def in_memory(value: Any, name: str) -> Stored:
@@ -173,7 +182,7 @@ def in_memory(value: Any, name: str) -> Stored:
     bare = not hasattr(value, "__array__") and hasattr(value, "__dlpack__")
     array = np.from_dlpack(value) if bare else np.asarray(value)
     named = {name: [str(a) for a in axes]} if isinstance(axes, tuple) else {}
-    return _Metadata(named, {name: str(unit)} if unit else {}).of(name, array, name, {}, None)
+    return Metadata(named, {name: str(unit)} if unit else {}).of(name, array, name, {}, None)
 
 
 def split_key(text: str) -> tuple[str, str | None]:

@@ -50,6 +50,11 @@ class Firings:
             raise self._endless(event, time)
         return SHARE * float(gaps[-1]) if len(gaps) else None
 
+    def remember(self, event: int, time: float) -> None:
+        """An event fired in the part of the run that is over."""
+        self.times.setdefault(event, deque(maxlen=LOOK_BACK)).append(time)
+        self._crowded(event, time)
+
     def _crowded(self, event: int, time: float) -> bool:
         first, count = self.crowds.get(event, (time, 0))
         if time - first > MOMENT * abs(time):

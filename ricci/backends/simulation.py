@@ -62,6 +62,10 @@ class Trajectory:
     events: list[tuple[float, int]] = field(default_factory=list)
 
 
+class Interrupted(Exception):
+    """The run has stopped between two steps because that was asked for."""
+
+
 class RunFailed(Exception):
     """A run that cannot go on. `status` is NOT_FINITE, UNDERFLOW or NO_CONVERGENCE; `states` are the last ones at `time`, all finite
     unless they were so at the start (`step` 0) or an event (`event`) has set them; `step` is the number of the one that failed."""
@@ -161,19 +165,22 @@ class Simulation:
     keep: frozenset[str] = frozenset()  # snapshot functions whose values the caller wants back
     statements: Mapping[int, Span | None] = field(default_factory=dict)  # of the events
     at_events: tuple[str, ...] = ()
+    asked: Callable[[], bool] = lambda: False  # whether the run is to be interrupted
 
-    def prepare(self) -> None:
-        """Initial states, and one call of the time loop that goes nowhere: after it everything is compiled."""
-        states = self._call("initial", {})
-        self.trajectory = Trajectory(states, 0.0)
+    def prepare(self, begin: Trajectory | None = None) -> None:
+        """Initial states, or those to go on from, and one call of the time loop that goes nowhere: after it everything is compiled."""
+        self.trajectory = trajectory = Trajectory(self._call("initial", {}), 0.0) if begin is None else begin
         self.firings = Firings(self.program, self.statements, self.end)
-        if not _finite(states):
-            raise RunFailed(NOT_FINITE, 0.0, states, 0)
-        nowhere = {"t": 0.0, "ctl:t_stop": 0.0, "ctl:tol": self.tolerance, "ctl:max_steps": 0}
-        self._call("advance", {**states, **self.controls, **nowhere})
+        for moment, event in trajectory.events:
+            self.firings.remember(event, moment)
+        if not _finite(trajectory.states):
+            raise RunFailed(NOT_FINITE, trajectory.time, trajectory.states, 0)
+        nowhere = {"t": trajectory.time, "ctl:t_stop": trajectory.time, "ctl:tol": self.tolerance, "ctl:max_steps": 0}
+        self._call("advance", {**trajectory.states, **self.controls, **nowhere})
 
     def run(self, stops: Sequence[Stop]) -> Trajectory:
-        """Advance from stop to stop, after `prepare`. Ctrl-C leaves through KeyboardInterrupt with `self.trajectory` up to date."""
+        """Advance from stop to stop, after `prepare`. `Interrupted` where that is asked for, with `self.trajectory` and `self.controls`
+        between two steps and with everything recorded up to there: a run that begins with them does the same as this one would."""
         trajectory = self.trajectory
         for stop in stops:
             while trajectory.time < stop.time:
@@ -195,6 +202,8 @@ class Simulation:
         trajectory = self.trajectory
         slice_steps = 16
         while True:
+            if self.asked():
+                raise Interrupted
             begin = clock.perf_counter()
             now = {"t": trajectory.time, "ctl:t_stop": stop, "ctl:tol": self.tolerance, "ctl:max_steps": slice_steps}
             arguments = {**trajectory.states, **self.controls, **now}

@@ -90,6 +90,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(run)
     _add_settings(run)
     _add_json(run)
+    run.add_argument(
+        "--from",
+        dest="start",
+        metavar="FILE",
+        help="go on from a state: the one that an interrupted run has saved, or an npz with all fields",
+    )
     run.add_argument("--out", metavar="DIR", help="folder for outputs and pictures (default: the current one)")
     run.add_argument("--plot", action="store_true", help="leave a picture of every field, whether the model asks or not")
 

@@ -30,6 +30,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         threads=arguments.threads,
         opt=arguments.opt,
         allow_read=tuple(arguments.allow_read),
+        start=getattr(arguments, "start", None),
     )
 
 

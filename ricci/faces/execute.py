@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +18,18 @@ from ricci import driver
 from ricci.backends.binding import Binding, bind
 from ricci.backends.data import Reader
 from ricci.backends.labelled import Labelled
-from ricci.backends.simulation import Progress, RunFailed, Simulation, Trajectory, end_time, parameter_names, stops_of, with_switches
+from ricci.backends.restart import Start, load_start, remaining
+from ricci.backends.simulation import (
+    Interrupted,
+    Progress,
+    RunFailed,
+    Simulation,
+    Trajectory,
+    end_time,
+    parameter_names,
+    stops_of,
+    with_switches,
+)
 from ricci.driver import Settings
 from ricci.dsl import reference
 from ricci.dsl.model import Model, Output, Plot, Unit
@@ -27,8 +39,11 @@ from ricci.dsl.program import Program
 from ricci.dsl.remedies import time_unit
 from ricci.dsl.term import Function, Term, symbols, walk
 from ricci.errors import CannotRun, Diagnostic, RicciError, Source
+from ricci.faces.checkpoint import adapted, trajectory_of
+from ricci.faces.declared import as_declared, positions
 from ricci.faces.failures import Failures
-from ricci.faces.keeping import Kept, as_declared, positions, with_series
+from ricci.faces.interruption import Interruption
+from ricci.faces.keeping import Kept, described, with_series
 from ricci.faces.outcome import CheckResult, Outcome
 
 Array = np.ndarray[Any, Any]
@@ -83,12 +98,15 @@ def execute(
         binding = bind(program, reader, dict(settings.input), settings.weights, settings.seed, arrays)
     if not program.functions:
         raise CannotRun("E0707", "the model has nothing to compute: no equations, no definitions, no layers")
-    kept = Kept(model, program, binding, Path(out) if out else Path(), settings, plot) if write else None
+    start = _start_of(model, program, binding, settings, outcome)
+    kept = Kept(model, program, binding, Path(out) if out else Path(), settings, plot, start) if write else None
+    if kept is not None:
+        outcome.notes += kept.notes
     try:
         evaluate(model, program, binding, settings, watch, outcome)
         _all_given(model, program, binding)
         if program.states:
-            Integration(model, program, binding, settings, watch, outcome, kept).run(listen)
+            Integration(model, program, binding, settings, watch, outcome, kept, start).run(listen)
         elif kept is not None:
             look(model, program, binding, settings, watch, outcome, kept)
     finally:
@@ -96,6 +114,18 @@ def execute(
             kept.abort()
     _checks(model, program, outcome, binding)
     return outcome
+
+
+def _start_of(model: Model, program: Program, binding: Binding, settings: Settings, outcome: Outcome) -> Start | None:
+    """The state to go on from; E0704 for a model without time."""
+    if settings.start is None:
+        return None
+    if not program.states:
+        raise CannotRun("E0704", f"`{settings.start}` is a state to go on from, and this model has no time")
+    found = load_start(settings.start, model, program, binding)
+    start, notes = adapted(found, model, described(model, program, binding, settings)["parameters_SI"])
+    outcome.notes += notes
+    return start
 
 
 def _path_of(source: Source) -> str | None:
@@ -138,6 +168,7 @@ class Integration:
     watch: Stopwatch
     outcome: Outcome
     kept: Kept | None
+    start: Start | None = None
 
     def run(self, listen: Callable[[Progress], None] | None) -> None:
         _missing(self.model, self.binding)
@@ -146,6 +177,12 @@ class Integration:
         stops = stops_of(self.program, end, values, sizes)
         self._compile()
         stops = with_switches(stops, self.switches, end, values, sizes)
+        begin = None
+        if self.start is not None:
+            stops = remaining(stops, self.start, self.program, values, sizes)
+            begin = trajectory_of(self.start)
+            if self.start.run.get("method") == self.method.method.name:
+                self.controls |= {n: v for n, v in self.start.run["controls"].items() if n in self.controls}
         kept = self.kept
         wanted = frozenset(i.function for i in self.program.instants if i.function.startswith("snapshot:"))
         record = kept.take if kept is not None else lambda name, moment, arrays: None
@@ -157,8 +194,9 @@ class Integration:
             simulation.at_events = tuple(f"plot:{k}" for k, plot in enumerate(self.model.plots) if plot.over_time)
         try:
             with self.watch.stage("compile"):
-                simulation.prepare()
-            with self.watch.stage("simulate"):
+                simulation.prepare(begin)
+            with self.watch.stage("simulate"), Interruption() as interruption:
+                simulation.asked = interruption.asked
                 trajectory = simulation.run(stops)
             self._finish(trajectory)
             if kept is not None:
@@ -166,10 +204,10 @@ class Integration:
         except RunFailed as failure:
             longest = simulation.trajectory.dt_max
             raise Failures(self.model, self.program, self.binding, self.method, longest).explain(failure) from None
-        except KeyboardInterrupt:
-            if kept is not None and hasattr(simulation, "trajectory"):
-                kept.save_state(simulation.trajectory)
-            raise
+        except Interrupted:
+            if kept is not None:
+                print(kept.save_state(simulation.trajectory, simulation.controls, self.method.method.name), file=sys.stderr)
+            raise KeyboardInterrupt from None
 
     def _compile(self) -> None:
         """Choose the method, optimize, add the time loop, generate code for it."""

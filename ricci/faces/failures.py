@@ -18,7 +18,7 @@ from ricci.dsl.program import Program, State
 from ricci.dsl.remedies import quantity, time_unit, with_options
 from ricci.dsl.term import Function
 from ricci.errors import CannotRun, Span
-from ricci.faces.keeping import positions
+from ricci.faces.declared import positions
 from ricci.lowering.discretize.grid import node_of
 
 Array = np.ndarray[Any, Any]

@@ -15,54 +15,22 @@ import numpy as np
 
 from ricci.backends.binding import Binding
 from ricci.backends.labelled import Labelled, written
+from ricci.backends.restart import Start
 from ricci.backends.simulation import Trajectory
 from ricci.driver import Settings
-from ricci.dsl import reference
-from ricci.dsl.model import Model, Output, Plot, Quantity, Unit
-from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.model import Model, Output, Plot, Quantity
 from ricci.dsl.program import Program
-from ricci.dsl.term import symbols
-from ricci.errors import CannotRun
+from ricci.dsl.remedies import quantity, time_unit
 from ricci.faces import pictures
-from ricci.faces.outputs import Coordinate, Recorder, Variable, identifiers, unwritable
+from ricci.faces.checkpoint import Checkpoint, frames_before, going_on, identity
+from ricci.faces.declared import in_order, positions
+from ricci.faces.outputs import Recorder, Variable, identifiers, unwritable
 
 Array = np.ndarray[Any, Any]
 
 Frame = tuple[float, list[Array]]  # time, values of the quantities of a plot
 
 MOST_CURVES = 8  # members of a family that are drawn as curves of one picture
-
-
-def positions(program: Program, model: Model, binding: Binding, axes: tuple[str, ...]) -> dict[str, Coordinate]:
-    """Points of the axes that are coordinates, in their declared units."""
-    units = {c.name: c.unit for d in model.domains.values() for c in d.coordinates}
-    found = {}
-    for axis in axes:
-        if axis in program.coordinates:
-            lacking = [name for name in map(name_of, symbols([program.coordinates[axis]])) if name in binding.missing]
-            if lacking:
-                raise CannotRun(
-                    "E0707",
-                    f"the points of `{axis}` need `{lacking[0]}`, which has no value",
-                    help=f"ricci run {binding.missing[lacking[0]]} ...",
-                )
-            values = reference.evaluate([program.coordinates[axis]], binding.values, binding.sizes)[0]
-            found[axis] = Coordinate(values / float(units[axis].factor), units[axis].text)
-    return found
-
-
-def in_order(quantity: Quantity, array: Array) -> Array:
-    """An array with canonical axes as the user sees it: declared order of axes, declared unit."""
-    return as_declared(array, quantity.order, quantity.unit)
-
-
-def as_declared(array: Array, order: tuple[str, ...], unit: Unit) -> Array:
-    """Axes in declared order, values in the declared unit; the same memory where no number changes."""
-    canonical = tuple(sorted(order))
-    turned = np.transpose(array, [canonical.index(a) for a in order])
-    if unit.factor == 1 and not unit.offset:
-        return turned
-    return np.asarray((turned - float(unit.offset)) / float(unit.factor))
 
 
 def described(model: Model, program: Program, binding: Binding, settings: Settings) -> dict[str, Any]:
@@ -92,11 +60,19 @@ def _parameter(value: Any) -> Any:
 
 
 class Kept:
-    """What a run leaves on disk: result files, and pictures (`plot`: of every result)."""
+    """What a run leaves on disk: result files, and pictures (`plot`: of every result). With a `start`, those of its first part go on."""
 
-    def __init__(self, model: Model, program: Program, binding: Binding, folder: Path, settings: Settings, plot: bool) -> None:
-        self._pictures = Pictures(model, program, binding, folder, plot)
-        self._keeper = Keeper(model, program, binding, folder, settings)
+    def __init__(
+        self, model: Model, program: Program, binding: Binding, folder: Path, settings: Settings, plot: bool, start: Start | None = None
+    ) -> None:
+        self.model, self.program, self.binding, self.folder, self.settings, self.plot = model, program, binding, folder, settings, plot
+        self._pictures = Pictures(model, program, binding, folder, plot, start)
+        self._keeper = Keeper(model, program, binding, folder, settings, start)
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not go on."""
+        return self._keeper.notes
 
     def take(self, name: str, moment: float, arrays: Mapping[str, Any]) -> None:
         """Record what an output or a plot looks at."""
@@ -111,22 +87,40 @@ class Kept:
         """Leave no half-written file; nothing happens after `close`."""
         self._keeper.abort()
 
-    def save_state(self, trajectory: Trajectory) -> None:
-        """After Ctrl-C."""
-        self._keeper.save_state(trajectory)
+    def save_state(self, trajectory: Trajectory, controls: Mapping[str, Any], method: str) -> str:
+        """After Ctrl-C: what was recorded so far is written, and the state; what to say about it."""
+        checkpoint = Checkpoint(identity(self.model))
+        checkpoint.add_trajectory(trajectory, controls, method)
+        for name, frames in self._pictures.frames.items():
+            checkpoint.add_frames(name, frames)
+        checkpoint.facts["outputs"] = {output.path: len(recorder.times) for output, recorder in self._keeper.recorders.values()}
+        path = self.folder / f"{Path(self.model.source.name).stem.strip('<>')}.state.npz"
+        attributes = described(self.model, self.program, self.binding, self.settings)
+        checkpoint.write(path, self.model, self.program, self.binding, attributes, trajectory)
+        when = quantity(trajectory.time, time_unit(self.program.statement, self.program.time_unit), 6)
+        saved = ", ".join([str(path), *self._keeper.close()])
+        command = going_on(self.model, self.settings, self.folder, self.plot, path)
+        return f"interrupted at t = {when}, step {trajectory.steps}; saved {saved}\n  go on with: {command}"
 
 
 class Keeper:
     """One recorder for every `output` statement; files appear when `close` is called."""
 
-    def __init__(self, model: Model, program: Program, binding: Binding, folder: Path, settings: Settings) -> None:
+    def __init__(
+        self, model: Model, program: Program, binding: Binding, folder: Path, settings: Settings, start: Start | None = None
+    ) -> None:
         self.model, self.program, self.binding, self.folder = model, program, binding, folder
         self.attributes = described(model, program, binding, settings)
         self.recorders: dict[str, tuple[Output, Recorder]] = {}
+        self.notes: list[str] = []
         self.scale = float(model.time_unit.factor)
+        begun = start.run.get("outputs", {}) if start is not None else {}
         try:
             for k, output in enumerate(model.outputs):
-                self.recorders[f"output:{k}"] = (output, self._recorder(output))
+                recorder = self._recorder(output)
+                self.recorders[f"output:{k}"] = (output, recorder)
+                if begun.get(output.path) and not recorder.resume(int(begun[output.path])):
+                    self.notes.append(f"`{recorder.path}` is not the file that the interrupted run wrote: it begins anew")
         except BaseException:
             self.abort()
             raise
@@ -150,22 +144,16 @@ class Keeper:
         while self.recorders:
             name = next(iter(self.recorders))
             _, recorder = self.recorders.pop(name)
-            written.append(str(recorder.close()))
+            if recorder.leading and not recorder.times:  # a run that was interrupted before
+                recorder.abort()
+            else:
+                written.append(str(recorder.close()))
         return written
 
     def abort(self) -> None:
         for _, recorder in self.recorders.values():
             recorder.abort()
         self.recorders.clear()
-
-    def save_state(self, trajectory: Trajectory) -> None:
-        """After Ctrl-C: what was recorded so far is written, and the state, with the time it belongs to."""
-        path = self.folder / f"{Path(self.model.source.name).stem.strip('<>')}.state.npz"
-        variables = tuple(Variable(s.name, tuple(s.symbol.axes), "SI") for s in self.program.states)
-        recorder = Recorder(path, variables, {}, self.attributes, "s")
-        recorder.append(trajectory.time, {s.name: np.asarray(trajectory.states[s.name]) for s in self.program.states})
-        saved = [str(recorder.close()), *self.close()]
-        print(f"interrupted at t = {trajectory.time / self.scale:g}, step {trajectory.steps}; saved {', '.join(saved)}", file=sys.stderr)
 
 
 def with_series(model: Model) -> Model:
@@ -183,10 +171,14 @@ def with_series(model: Model) -> Model:
 class Pictures:
     """Snapshots of `plot` statements, drawn when the run is over. `all_results`: of every result that no plot shows, too (`--plot`)."""
 
-    def __init__(self, model: Model, program: Program, binding: Binding, folder: Path, all_results: bool) -> None:
+    def __init__(
+        self, model: Model, program: Program, binding: Binding, folder: Path, all_results: bool, start: Start | None = None
+    ) -> None:
         self.model, self.program, self.binding, self.folder = model, program, binding, folder
         self.all_results = all_results
         self.frames: dict[str, list[Frame]] = {f"plot:{k}": [] for k in range(len(model.plots))}
+        if start is not None:
+            self.frames.update({name: frames for name, frames in frames_before(start).items() if name in self.frames})
         self.stem = Path(model.source.name).stem.strip("<>") or "model"
         named = [plot.path for plot in model.plots if plot.path]
         self.taken = {Path(path).stem for path in named}

@@ -155,6 +155,23 @@ class Recorder:
         except OSError as error:
             raise self._unwritable(error) from None
 
+    def resume(self, count: int) -> bool:
+        """Take over the first `count` times of the file that is there; False, and nothing taken, where it does not hold just them."""
+        from ricci.faces.reading import frames_of
+
+        try:
+            for time, values in frames_of(self.path, self.names):
+                self.append(time, {v.label: a for v, a in zip(self.variables, values, strict=True)})
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile, CannotWrite):
+            self.times = []
+        if len(self.times) == count:
+            return True
+        self.times = []
+        for part in self.parts:
+            part.close()
+        self.parts = [_Frames(self._folder / f"{k}.raw") for k in range(len(self.variables))]
+        return False
+
     def append(self, time: float, arrays: Mapping[str, Array]) -> None:
         """Record `arrays[label]` of every variable at `time`."""
         try:

@@ -41,10 +41,19 @@ def summands(model: Model, program: Program, state: str) -> Function:
 
     Terms that no scheme can take alone are left out. For messages about a run that failed; nothing else needs them.
     """
+    return _assembly_of(model, program).summands(state)
+
+
+def whole_states(model: Model, program: Program) -> Function:
+    """(t, states, params) -> every state on all points of its field; result names are the states'."""
+    return _assembly_of(model, program).whole_states()
+
+
+def _assembly_of(model: Model, program: Program) -> Assembly:
     dims = {name: program.dims[name] for domain in model.domains.values() for name in (c.name for c in domain.coordinates)}
     assembly = Assembly(model, make_system(model), read_options(model), dims)
     assembly.make_arguments()
-    return assembly.summands(state)
+    return assembly
 
 
 def _all_known(options: Options, program: Program, model: Model) -> None:
@@ -74,4 +83,4 @@ def _large_enough(options: Options, needed: dict[str, int]) -> None:
             raise CannotLower("E0506", what, options.span, help=with_options(options.span, [("grid", f"{c}={least}")]))
 
 
-__all__ = ["discretize", "summands"]
+__all__ = ["discretize", "summands", "whole_states"]

@@ -216,6 +216,9 @@ class Assembly:
         results.sort(key=lambda item: list(self.model.fields).index(item[0]))
         return self.function("final", results, self.now)
 
+    def whole_states(self) -> Function:
+        return self.function("states", [(c.name, self._everywhere(c.symbol)) for c in self.system.components], self.now)
+
     def events(self) -> dict[str, Function]:
         found = {}
         for k, event in enumerate(self.model.events):

@@ -94,10 +94,15 @@ def state_nodes(line: Line, removed: tuple[int, int]) -> Along:
     return Along("nodes", name, removed)
 
 
+def removed_nodes(axis: str) -> tuple[int, int]:
+    """How many nodes the axis of a state has not, at its lower and upper end; see `state_nodes`."""
+    removed = axis.partition(":")[2]
+    return (int(removed[0]), int(removed[1])) if removed else (0, 0)
+
+
 def node_of(axis: str, index: int) -> tuple[str, int]:
     """Coordinate and node of an index along the axis of a state; any other axis gives itself."""
-    coordinate, _, removed = axis.partition(":")
-    return coordinate, index + (int(removed[0]) if removed[:1].isdigit() else 0)
+    return axis.partition(":")[0], index + removed_nodes(axis)[0]
 
 
 def half_points(line: Line) -> Along:

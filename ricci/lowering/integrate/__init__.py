@@ -5,14 +5,14 @@
 Parameters (besides the states and the program's arguments, under their own names):
 - `t`; `ctl:t_stop`; `ctl:tol`, to which the relative error of a run is proportional (decision 003); `ctl:max_steps`, the number of
   attempts in this call
-- `ctl:dt`, `ctl:error`: the controller's next step (0: it estimates one, -s: one that is not above s) and last error; `scale:NAME`: the largest |value| of a
-  state so far (0: unknown). The error of a step is compared with tol^(q/p) * scale, q = p for most methods.
-  `ctl:armed:K`: > 0 while event K can fire, -1: unknown,
-  -2: it has fired and was not seen false since it fired before. `ctl:level:K`: its margin there.
+- `ctl:dt`, `ctl:error`, `ctl:growth`: the controller's next step (0: it estimates one, -s: one that is not above s), last error, and by
+  how much the step may grow; `scale:NAME`: the largest |value| of a state so far (0: unknown). The error of a step is compared with
+  tol^(q/p) * scale, q = p for most methods. `ctl:armed:K`: > 0 while event K can fire, -1: unknown, -2: it has fired and was not seen
+  false since it fired before. `ctl:level:K`: its margin there.
   Their first values come from `controls`; afterwards give back the results of the call before.
 A fixed step has no scales and does not look at `ctl:tol`.
 
-Results: the states, `t`, `ctl:dt`, `ctl:error`, `scale:NAME`, `ctl:armed:K`, `ctl:level:K` for the next call, and of this call alone:
+Results: the states, `t`, `ctl:dt`, `ctl:error`, `ctl:growth`, `scale:NAME`, `ctl:armed:K`, `ctl:level:K` for the next call, and of this call alone:
 - `ctl:steps`, `ctl:rejected`: attempts that were accepted and not; `ctl:dt_min`, `ctl:dt_max` of the accepted ones (steps cut
   short to hit a time count only if there is no other; both 0 without steps)
 - `ctl:status`: 0 t_stop reached, exactly; 1 max_steps used; 2 a value is not finite (adaptive: also with ever smaller steps, the

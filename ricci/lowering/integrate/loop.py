@@ -85,7 +85,7 @@ def time_loop(program: Program, method: Method, step: Term | None) -> Function:
     t_new = build.where(length.last, STOP, build.add(TIME, length.dt))
     carries.add(TIME, TIME, build.where(accept, t_new, TIME))
     carries.add(ERROR, ERROR, build.where(build.apply("or", length.cut, build.apply("not", accept)), ERROR, verdict.error))
-    carries.add(GROWTH, number(GROW), verdict.growth)
+    carries.add(GROWTH, GROWTH, verdict.growth)
     one = build.cast(accept, Kind.INT)
     carries.add(STEPS, build.const(0), build.add(STEPS, one))
     carries.add(REJECTED, build.const(0), build.add(REJECTED, build.sub(build.const(1), one)))
@@ -293,13 +293,12 @@ def _function(program: Program, system: System, carries: Carries) -> Function:
     return Function("advance", (TIME, STOP, TOLERANCE, MAX_STEPS, *(s for s in own if s is not TIME), *outer), results)
 
 
-_LOCAL = frozenset(map(name_of, (GROWTH,)))
 _OUTPUT_ONLY = frozenset(map(name_of, (STEPS, REJECTED, STATUS, DT_MIN, DT_MAX)))
 
 
 def _is_result(program: Program, symbol: Term) -> bool:
     name = name_of(symbol)
-    return name not in _LOCAL and not name.startswith(("ctl:last:", "ctl:root:", "ctl:rate:"))
+    return not name.startswith(("ctl:last:", "ctl:root:", "ctl:rate:"))
 
 
 def _is_input(program: Program, symbol: Term) -> bool:
@@ -308,7 +307,7 @@ def _is_input(program: Program, symbol: Term) -> bool:
 
 def first_controls(function: Function) -> dict[str, float]:
     """Values of the loop's own parameters before the first call of `advance`."""
-    first = {name_of(ERROR): 1.0}
+    first = {name_of(ERROR): 1.0, name_of(GROWTH): float(GROW)}
     names = [name_of(p) for p in function.params]
     own = {name_of(s) for s in (STOP, TOLERANCE, MAX_STEPS)}
     return {
