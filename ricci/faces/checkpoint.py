@@ -152,7 +152,7 @@ def adapted(start: Start, model: Model, parameters: Mapping[str, Any]) -> tuple[
 def going_on(model: Model, settings: Settings, out: Path, plot: bool, state: Path) -> str:
     """The command that goes on, with the settings of this run."""
     if model.source.name.startswith("<"):
-        return f'solve(..., start="{state}")'
+        return f'solve(..., resume="{state}")'
     words = ["ricci", "run", model.source.name]
     words += [w for name, value in settings.set for w in ("--set", f"{name}={value}")]
     words += [w for name, value in settings.input for w in ("--input", f"{name}={value}")]

@@ -146,12 +146,12 @@ class Model:
         threads: int | None = None,
         backend: str = "cpu",
         opt: int = 2,
-        start: str | None = None,
+        resume: str | None = None,
         **params: Any,
     ) -> Solution:
         """Run the model; numbers and arrays given here stand for params of that name. The result holds every field at the end.
 
-        `start`: a file with the state to go on from, as an interrupted run saves it.
+        `resume`: a file with the state to go on from, as an interrupted run saves it.
         """
         from ricci.driver import Settings
 
@@ -165,7 +165,7 @@ class Model:
                 entries.append(f"{key}: " + (value if isinstance(value, str) else str(as_expression(value))))
         self._solve = "solve { " + "; ".join(entries) + " }" if entries else ""
         numbers, arrays = _given(params)
-        return _solve(self.source(), Settings(set=numbers, threads=threads, backend=backend, opt=opt, start=start), arrays)
+        return _solve(self.source(), Settings(set=numbers, threads=threads, backend=backend, opt=opt, start=resume), arrays)
 
 
 def _given(params: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:

@@ -229,6 +229,25 @@ def test_what_is_not_the_same_is_said(monkeypatch, tmp_path):
     assert f"the equations are not those of the run that saved `{state}`" in outcome.notes
 
 
+def test_a_model_in_python_goes_on(monkeypatch, tmp_path, capsys):
+    import ricci as r
+
+    monkeypatch.chdir(tmp_path)
+    model = r.Model("decay")
+    u = model.field("u", "t")
+    model.eq(r.dt(u), -u)
+    model.initial(u, 1)
+    solve = {"until": 1, "time": "rk4(dt=0.01)", "backend": "reference"}
+    whole = model.solve(**solve)
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "Interruption", After(2))
+        with pytest.raises(KeyboardInterrupt):
+            model.solve(**solve)
+    assert 'go on with: solve(..., resume="decay.state.npz")' in capsys.readouterr().err
+    again = model.solve(**solve, resume="decay.state.npz")
+    assert again.u.values.tobytes() == whole.u.values.tobytes()
+
+
 def test_a_model_without_time_has_no_state(tmp_path):
     np.savez(tmp_path / "held.npz", t=1.0)
     with pytest.raises(CannotRun) as caught:

@@ -226,6 +226,21 @@ def test_event_count_is_small():
     assert run.steps + run.rejected < plain.steps + 20
 
 
+@pytest.mark.parametrize("method", ["bs32", "dp54", "trbdf2", "rodas3"])
+def test_where_a_call_ends_changes_no_bit(method):
+    """Also behind a rejected attempt: how much the next step may grow is carried from call to call."""
+    y = s.real("y")
+    spike = build.divide(number(1), build.add(number("1/1000"), build.power(build.sub(TIME, number("1/2")), 2)))
+    program = s.system([y], [build.mul(spike, build.apply("cos", y))])
+    whole, slices = s.Runner(program, method, y=0.1), s.Runner(program, method, y=0.1)
+    assert whole.to(1.0, 1e-5) == 0
+    while slices.to(1.0, 1e-5, max_steps=1) == 1:
+        pass
+    assert whole.rejected > 1
+    assert (slices.steps, slices.rejected) == (whole.steps, whole.rejected)
+    assert slices["y"] == whole["y"]
+
+
 def test_event_in_slices_of_one_step():
     y = s.real("y")
     run = s.Runner(s.system([y], [y], events=[build.sub(build.power(y, 2), number(3))]), "dp54", y=1.0)
