@@ -514,3 +514,18 @@ def test_the_ricker_wavelet():
     s, f = np.array([0.1, 0.05, 0.0]), np.array([10.0, 20.0, 12.0])
     a = (np.pi * (f * s - 1)) ** 2
     np.testing.assert_allclose(value_of(text, "w", {"s": s, "f": f}), (1 - 2 * a) * np.exp(-a), rtol=1e-9)
+
+
+def test_a_sum_inside_an_extremum_of_two_values():
+    """The indices on the left are those of the arguments: j is summed, i is not."""
+    text = "dim i = 3, j = 4\ntensor A[i, j], b[j], c[i]\nlet r[i] = max(A[i,j]*b[j], c[i])\n"
+    rng = np.random.default_rng(0)
+    values = {"A": rng.standard_normal((3, 4)), "b": rng.standard_normal(4), "c": rng.standard_normal(3)}
+    np.testing.assert_allclose(value_of(text, "r", values), np.maximum(values["A"] @ values["b"], values["c"]))
+
+
+@pytest.mark.parametrize("row", [[-np.inf, -np.inf], [-np.inf, 2.0], [np.inf, 2.0], [1000.0, 1001.0], [np.nan, 1.0], [-np.inf, np.inf]])
+def test_logsumexp_at_infinity(row):
+    values = {"a": np.array(row)}
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(value_of("dim i = 2\ntensor a[i]\nlet s = logsumexp(a)\n", "s", values), np.logaddexp(*row), rtol=1e-15)

@@ -240,7 +240,7 @@ def test_a_model_in_python_goes_on(monkeypatch, tmp_path, capsys):
     solve = {"until": 1, "time": "rk4(dt=0.01)", "backend": "reference"}
     whole = model.solve(**solve)
     with monkeypatch.context() as patch:
-        patch.setattr(running, "Interruption", After(2))
+        patch.setattr(running, "Interruption", After(1))  # after the first 16 steps: how many more a slice has is the clock's
         with pytest.raises(KeyboardInterrupt):
             model.solve(**solve)
     assert 'go on with: solve(..., resume="decay.state.npz")' in capsys.readouterr().err

@@ -52,14 +52,19 @@ class Applied:
     bound: frozenset[str]  # indices that mean something of their own inside the arguments
     made: frozenset[str]  # indices that the result has because of the brackets
 
+    @property
+    def takes_everything(self) -> bool:
+        """Whether it is over all axes of its arguments; `max(a, b)`, of more than it needs, is pointwise."""
+        return self.rule is not None and self.rule.everything and not self.items and len(self.node.positional) <= self.rule.least
+
     def inside(self, pending: frozenset[str]) -> frozenset[str]:
         """Of the indices to resolve, those that the arguments are about."""
-        if self.rule is not None and self.rule.everything and not self.items:
+        if self.takes_everything:
             return NONE
         return pending - self.bound
 
     def result(self, inner: frozenset[str]) -> frozenset[str]:
-        if self.rule is not None and self.rule.everything and not self.items:
+        if self.takes_everything:
             return NONE
         return (inner - self.bound) | self.made
 

@@ -286,9 +286,14 @@ def log_sum_exp(call: Applied, context: Context) -> Value:
         raise error("E0403", f"`{call.name}` of `{short(node)}`, which has a unit", node)
     axes = _some(_taken(call, value, names, inner), call)
     gone = [a.name for a in axes]
-    largest = build.reduce("max", value.term, gone)
-    term = build.add(largest, build.apply("log", build.sum_over(build.apply("exp", build.sub(value.term, largest)), gone)))
-    return Value(term, NUMBER, _rest(value, axes))
+    return Value(log_of_sum(value.term, gone), NUMBER, _rest(value, axes))
+
+
+def log_of_sum(exponents: Term, axes: Sequence[str]) -> Term:
+    """log sum exp(exponents) without overflow: -inf where all are -inf, inf where one is."""
+    largest = build.reduce("max", exponents, axes)
+    shift = build.where(build.apply("isfinite", largest), largest, build.const(0))
+    return build.add(shift, build.apply("log", build.sum_over(build.apply("exp", build.sub(exponents, shift)), axes)))
 
 
 def repeat(call: Applied, context: Context) -> Value:

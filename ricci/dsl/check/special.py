@@ -14,6 +14,7 @@ from ricci.dsl.check.applied import Applied
 from ricci.dsl.check.context import Context, error, lookup_axis
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.known import known_number
+from ricci.dsl.check.reductions import log_of_sum
 from ricci.dsl.check.values import Axis, DataSet, Layered, Loaded, Namespace, Network, Recipe, Text, Value, mapped
 from ricci.dsl.model import LAST, Load
 from ricci.dsl.term import Term
@@ -417,8 +418,7 @@ def cross_entropy(call: Applied, context: Context) -> Value:
     if name in y.axes:
         raise error("E0202", f"`{short(y_node)}` has the index `{name}`", y_node, label="it says which class, one number each")
     agree_axes([z, y], [z_node, y_node], context)
-    largest = build.reduce("max", z.term, [name])
-    total = build.add(largest, build.apply("log", build.sum_over(build.apply("exp", build.sub(z.term, largest)), [name])))
+    total = log_of_sum(z.term, [name])
     label = y.term if y.term.kind == Kind.INT else build.cast(build.apply("round", y.term), Kind.INT)
     picked = build.gather(z.term, name, label)
     return Value(build.sub(total, picked), NUMBER, None)
