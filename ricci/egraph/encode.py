@@ -8,10 +8,14 @@ space, whatever the engine made of them.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
+from importlib.machinery import PathFinder
 from typing import Any, TypeVar
 
 from ricci.dsl import build
@@ -93,13 +97,26 @@ def _translated(error: BaseException) -> BaseException:
     return UnsoundRule("E0903", f"the rewriting engine failed: {first}")
 
 
+@cache
+def _bindings() -> Any:
+    """The engine's own module, without the package around it: that one imports a formatter and costs ten times as much."""
+    name = "egglog.bindings"
+    if name not in sys.modules:
+        package = importlib.util.find_spec("egglog")
+        found = PathFinder.find_spec(name, package.submodule_search_locations) if package is not None else None
+        if found is None or found.loader is None:
+            return importlib.import_module(name)
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
+
+
 class Session:
     """One engine with the prelude and some rules. Create, use and drop it on one thread."""
 
     def __init__(self, rules: Sequence[Rule], names: Sequence[str]) -> None:
-        from egglog import bindings
-
-        self.engine = bindings.EGraph()
+        self.engine = _bindings().EGraph()
         used = dict.fromkeys([*names, *(h for r in rules for h in sorted(r.needs | r.makes))])
         declared = []
         for name in used:

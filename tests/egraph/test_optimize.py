@@ -1,6 +1,8 @@
 """Models through the optimizer: the values of the reference interpreter, whatever cancels, and no failure that reaches a user."""
 
 import json
+import subprocess
+import sys
 from fractions import Fraction
 from importlib import import_module
 
@@ -189,3 +191,15 @@ solve { grid: x=7, y=6; until: t=0.01; time: rk4(dt=1e-3) }
     assert results[0].max() == 1
     np.testing.assert_allclose(results[2], results[0], rtol=1e-13, atol=1e-15)
     np.testing.assert_allclose(results[3], results[0], rtol=1e-13, atol=1e-15)
+
+
+def test_optimizing_loads_what_it_needs():
+    """SymPy belongs to `simplify`, and the engine's package brings a formatter and a user interface of its own."""
+    text = "dim s = 4\\ntensor x[s]\\nlet y[s] = exp(x[s])*exp(2*x[s]) + sin(x[s])^2 + cos(x[s])^2\\n"
+    code = (
+        "import sys; from ricci import driver; from ricci.errors import Source;"
+        f"_, report = driver.optimize(driver.discretize(driver.check_text(Source('<test>', '{text}'))), 2);"
+        "print(report.functions[0].budget['e-graph rows'] > 0, [m for m in ('sympy', 'numba', 'scipy', 'egglog', 'black') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True []"
