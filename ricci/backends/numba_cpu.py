@@ -200,8 +200,12 @@ class Executable:
         return self._bound[key]
 
     def __call__(self, arguments: Mapping[str, Any], sizes: Mapping[str, int] | None = None, threads: int = 1) -> dict[str, Any]:
-        from ricci.backends.threads import run_team
+        ready = self.ready(arguments, sizes)
+        ready.run(threads)
+        return ready.results()
 
+    def ready(self, arguments: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Ready:
+        """The function with its arguments in place: what is left to do is the work of its kernels."""
         sizes = self.plan.complete(sizes or {})
         storage, arenas = self._bind(sizes)
         sig = self.program.signature
@@ -222,14 +226,7 @@ class Executable:
         }
         packed: tuple[Any, ...] = (self.code, *(arenas[k] for k in (Kind.REAL, Kind.INT, Kind.BOOL, Kind.COMPLEX)), address, stride, size)
         packed += (scalars["real"], scalars["whole"], scalars["cplx"], parts["part"], parts["ipart"], parts["zpart"])
-        threads = self._useful_threads(threads, sizes)
-        calls = [s for s in self.plan.steps if isinstance(s, Call)]
-        for k, steps in enumerate(segments(self.plan.steps)):
-            if steps:
-                run_team(getattr(self.module, sig.drivers[k]), packed, threads, any(isinstance(s, While) for s in steps))
-            if k < len(calls):
-                self._call(calls[k], storage, arenas, address, scalars, sizes)
-        return {name: self._get(t, storage, arenas, address, scalars, sizes) for name, t in self.plan.results.items()}
+        return Ready(self, sizes, storage, arenas, address, scalars, packed)
 
     def _useful_threads(self, threads: int, sizes: Mapping[str, int]) -> int:
         if threads < 2:
@@ -310,6 +307,38 @@ class Executable:
         return "\n".join(out)
 
 
+@dataclass
+class Ready:
+    """A compiled function and its arguments, laid out in memory for some sizes."""
+
+    executable: Executable
+    sizes: dict[str, int]
+    storage: Storage
+    arenas: dict[Kind, Array]
+    address: Array
+    scalars: dict[str, Array]
+    packed: tuple[Any, ...]
+
+    def run(self, threads: int = 1) -> None:
+        """Do the steps of the plan once, on at most so many threads."""
+        from ricci.backends.threads import run_team
+
+        one = self.executable
+        threads = one._useful_threads(threads, self.sizes)
+        calls = [s for s in one.plan.steps if isinstance(s, Call)]
+        for k, steps in enumerate(segments(one.plan.steps)):
+            if steps:
+                long = any(isinstance(s, While) for s in steps)
+                run_team(getattr(one.module, one.program.signature.drivers[k]), self.packed, threads, long)
+            if k < len(calls):
+                one._call(calls[k], self.storage, self.arenas, self.address, self.scalars, self.sizes)
+
+    def results(self) -> dict[str, Any]:
+        """Fresh arrays of the results by name."""
+        one = self.executable
+        return {n: one._get(t, self.storage, self.arenas, self.address, self.scalars, self.sizes) for n, t in one.plan.results.items()}
+
+
 def aligned_zeros(length: int, dtype: Any) -> Array:
     """A flat array of zeros that begins on a cache line: numpy starts large arrays 16 bytes behind one, and every vector would cross it."""
     item = np.dtype(dtype).itemsize
@@ -361,4 +390,4 @@ def compile_function(
     return compile_plan(schedule(function, origins), dtype == "f32", use_cache)
 
 
-__all__ = ["Executable", "Program", "compile_function", "compile_plan", "emit", "name_of"]
+__all__ = ["Executable", "Program", "Ready", "compile_function", "compile_plan", "emit", "name_of"]
