@@ -198,15 +198,17 @@ def schedule(program: Program, name: str) -> Any:
 
 def loops(program: Program, name: str) -> list[Any]:
     """One function -> kernels of the loop IR."""
-    from ricci.backends.numba_cpu import emit
+    from ricci.lowering.loops import lower_launch
+    from ricci.lowering.schedule.plan import Launch, steps_of
 
-    return [kernel for _, kernel, _ in emit(schedule(program, name)).kernels]
+    plan = schedule(program, name)
+    return [lower_launch(plan, step) for step in steps_of(plan.steps) if isinstance(step, Launch)]
 
 
 def kernel_names(executable: Any) -> list[str]:
     """Generated kernels by module (a content hash) and name: equal names are equal code."""
-    module = executable.module.__name__.rpartition(".")[2]
-    return [f"{module}.{emitted.name}" for _, _, emitted in executable.program.kernels]
+    names: list[str] = executable.kernels
+    return names
 
 
 def threads(settings: Settings) -> int:

@@ -71,7 +71,7 @@ def test_import_is_light(module):
 def test_no_evaluation_of_text_and_no_pickle():
     """A model is data: no eval, no pickle; only the cache runs text, and that is generated source it has just compared."""
     for path in FILES:
-        if path.relative_to(PACKAGE).as_posix() == "backends/cache.py":
+        if path.relative_to(PACKAGE).as_posix() == "backends/machine_code.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

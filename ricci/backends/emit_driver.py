@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ricci.backends.emit_kernel import ARENAS, OWN_NAMES, Emitted, KernelWriter, count_uses, joined
+from ricci.backends.executable import Segment, Signature
 from ricci.backends.expressions import Expressions, Frame
 from ricci.backends.source import Namespace, comment
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
@@ -26,13 +27,11 @@ from ricci.lowering.schedule.plan import (
     Assign,
     Call,
     Launch,
-    Place,
     Plan,
     Put,
     Rebind,
     Repeat,
     Routine,
-    Slot,
     Step,
     Swap,
     Table,
@@ -69,24 +68,6 @@ PARTIALS = {Kind.REAL: "part", Kind.INT: "ipart", Kind.BOOL: "ipart", Kind.COMPL
 
 
 @dataclass
-class Signature:
-    """Where the executable puts things: positions of slots, strides, dims and scalars in the arrays of a driver."""
-
-    slots: dict[str, int] = field(default_factory=dict)
-    strides: dict[tuple[str, int], int] = field(default_factory=dict)
-    dims: dict[str, int] = field(default_factory=dict)
-    scalars: dict[Term, tuple[str, int]] = field(default_factory=dict)
-    partial_rows: dict[str, int] = field(default_factory=lambda: {"part": 0, "ipart": 0, "zpart": 0})
-    drivers: list[str] = field(default_factory=list)
-    kernels: dict[str, int] = field(default_factory=dict)  # function -> place of its address in `code`
-    routines: dict[str, int] = field(default_factory=dict)  # function -> place of its address in `code`, like kernels
-
-    def place(self, functions: dict[str, int], name: str) -> int:
-        """The place in `code` of the address of a kernel or a routine."""
-        return functions.setdefault(name, len(self.kernels) + len(self.routines))
-
-
-@dataclass
 class DriverWriter:
     """Writes the drivers of a plan, given its emitted kernels by the identity of their launch."""
 
@@ -95,14 +76,15 @@ class DriverWriter:
     single: bool = False
     signature: Signature = field(default_factory=Signature)
     rows: dict[Term, tuple[str, int]] = field(default_factory=dict)
+    segments: list[Segment] = field(default_factory=list)
 
     def write(self) -> list[str]:
         """Text of all drivers."""
         self._number()
         out: list[str] = []
         for k, steps in enumerate(segments(self.plan.steps)):
-            name = f"run_{k}"
-            self.signature.drivers.append(name)
+            name = f"run_{k}" if steps else ""
+            self.segments.append(Segment(name, any(isinstance(s, While) for s in steps)))
             if steps:
                 out += self._driver(name, steps)
         return out
@@ -140,7 +122,7 @@ class DriverWriter:
         head = body.prologue()
         head.append("gone = 0")
         whole = head + lines + (tail if len(tail) > 1 else [])
-        return ["@njit(**driver)", f"def {name}({ARGUMENTS}):"] + ["    " + line for line in whole] + [""]
+        return ["@njit(**kernel)", f"def {name}({ARGUMENTS}):"] + ["    " + line for line in whole] + [""]
 
 
 @dataclass
@@ -466,4 +448,4 @@ def defined(step: Step) -> list[Term]:
     return found
 
 
-__all__ = ["ARGUMENTS", "DriverWriter", "Place", "Signature", "Slot", "segments"]
+__all__ = ["ARGUMENTS", "DriverWriter", "segments"]

@@ -1,4 +1,4 @@
-"""Routines that generated code calls by address: compiled once for a toolchain, in a module of their own beside the generated ones.
+"""Routines that generated code calls by address: compiled once for a toolchain, each by itself, beside the generated modules.
 
 A driver that contained them would be optimized together with them for every model anew, once a call.
 """
@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import ast
 import inspect
-from types import ModuleType
-from typing import Any
+from functools import cache as remembered
 
-from ricci.backends import cache as disk
 from ricci.backends import linear_solve
+from ricci.backends.machine_code import machine_code
 
 HEADER = '''"""Routines of generated code."""
 
 import numpy as np
 from numba import njit
 
-kernel = dict(nogil=True, error_model="numpy", cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+kernel = dict(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 '''
 REALS, PLACES = ("band", "values", "vector"), ("pivots",)  # arguments that are arrays; all others are integers
 
 
+@remembered
 def text() -> str:
     """The functions of linear_solve.py as a module, without annotations."""
     out: list[str] = []
@@ -39,18 +39,9 @@ def text() -> str:
     return HEADER + "\n".join(out)
 
 
-def load(toolchain: str, use_cache: bool) -> ModuleType:
-    """The module of all routines."""
-    return disk.load_module(text(), toolchain, use_cache)
-
-
-def address(module: ModuleType, name: str, real: Any) -> int:
-    """Address of a routine for arenas of this real type; compiled or taken from the disk cache."""
-    import numba
-
-    arrays = {**dict.fromkeys(REALS, real[::1]), **dict.fromkeys(PLACES, numba.int64[::1])}
-    function = getattr(module, name)
-    types = tuple(arrays.get(parameter, numba.int64) for parameter in inspect.signature(function.py_func).parameters)
-    function.compile(types)
-    compiled = function.overloads[types]
-    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+def address(name: str, single: bool, toolchain: str, use_cache: bool) -> int:
+    """Address of a routine; `single`: reals have 32 bits."""
+    letters = {**dict.fromkeys(REALS, "F" if single else "D"), **dict.fromkeys(PLACES, "I")}
+    arguments = inspect.signature(getattr(linear_solve, name)).parameters
+    signature = "".join(letters.get(argument, "i") for argument in arguments)
+    return machine_code(text(), toolchain, {name: signature}, use_cache).address[name]

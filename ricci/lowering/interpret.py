@@ -34,7 +34,7 @@ from ricci.lowering.schedule.plan import (
     Window,
     steps_of,
 )
-from ricci.lowering.schedule.storage import Storage, allocate
+from ricci.lowering.schedule.storage import Storage, allocate, needs_of
 
 # What memory holds before anything is written to it: a plan that reads it gives no number that looks right.
 UNWRITTEN = {Kind.BOOL: True, Kind.INT: -(2**40) - 1, Kind.REAL: np.nan, Kind.COMPLEX: complex(np.nan, np.nan)}
@@ -46,7 +46,7 @@ def run_plan(plan: Plan, arguments: Mapping[str, Any], dims: Mapping[str, int]) 
     for kernel in kernels.values():
         check(kernel)
     dims = plan.complete(dims)
-    machine = _Machine(plan, kernels, dims, allocate(plan, dims, touched(plan, kernels)))
+    machine = _Machine(plan, kernels, dims, allocate(needs_of(plan, touched(plan, kernels)), dims))
     for name, target in plan.inputs.items():
         machine.put(target, np.asarray(arguments[name]))
     machine.block(plan.steps)

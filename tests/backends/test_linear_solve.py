@@ -107,6 +107,6 @@ def test_generated_modules_share_their_routines():
         assert "def band_factor" not in executable.source
         x = executable({"b": np.ones(5)}, {"x": 5})["x"]
         assert np.allclose(k * x + np.append(x[1:], 0), 1)
-        libraries.append(executable.library)
-    assert libraries[0] is libraries[1]
+        libraries.append(list(executable.code[len(executable.program.signature.kernels) : -1]))
+    assert libraries[0] == libraries[1]
     assert "def band_factor" in routines.text()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from running import assert_close, everywhere, expected, laplacian, shifted, size, symbol, values_for
 
-from ricci.backends.numba_cpu import CACHE_LINE, aligned_zeros
+from ricci.backends.executable import CACHE_LINE, aligned_zeros
 from ricci.dsl import build
 from ricci.dsl.index import Index
 from ricci.dsl.term import Function
@@ -64,7 +64,7 @@ def second_difference(e, axis):
 
 
 def temporaries(executable):
-    return {s.name for s in executable.plan.slots if s.role == "temporary"}
+    return {s.name for s in executable.program.needs.slots if s.role == "temporary"}
 
 
 def test_extended_fields():

@@ -59,17 +59,17 @@ def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], 
     return Layout(tuple(strides), origin, round_up(step))
 
 
-def layouts(plan: Plan, dims: Mapping[str, int]) -> dict[str, Layout]:
+def layouts(slots: Sequence[Slot], dims: Mapping[str, int]) -> dict[str, Layout]:
     """The layout of every slot; slots of one family share it."""
     families: dict[int, list[Slot]] = {}
-    windows = [slot for slot in plan.slots if slot.within is not None]
+    windows = [slot for slot in slots if slot.within is not None]
     for slot in windows:
         whole = owner(slot)
         for d in range(slot.rank):
             outer = whole.rank - slot.rank + d
             whole.before[outer] = _wider(whole.before[outer], slot.before[d])
             whole.after[outer] = _wider(whole.after[outer], slot.after[d])
-    for slot in plan.slots:
+    for slot in slots:
         if slot.within is not None:
             continue
         families.setdefault(slot.family, []).append(slot)
@@ -91,8 +91,53 @@ def _wider(a: Size, b: Size) -> Size:
     return b if at_most(a, b) else a
 
 
-def used_slots(step: Step, touched: Mapping[int, Sequence[str]]) -> list[str]:
-    """Names of slots that a single step touches; `touched` by identity of the step for launches and assignments."""
+@dataclass(frozen=True)
+class Use:
+    """A step and the slots that it touches. `carried`: what it touches crosses turns of the loop around it."""
+
+    names: tuple[str, ...]
+    carried: bool = False
+
+
+@dataclass(frozen=True)
+class Turns:
+    """A loop. `open_ended`: until a condition, its swapped slots may hold results."""
+
+    body: tuple[Use | Turns, ...]
+    open_ended: bool
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What of a plan decides where its slots lie."""
+
+    slots: tuple[Slot, ...]
+    inputs: tuple[str, ...]
+    results: tuple[str, ...]
+    uses: tuple[Use | Turns, ...]
+
+
+def needs_of(plan: Plan, touched: Mapping[int, Sequence[str]]) -> Needs:
+    """`touched`: names of slots by identity of the step, for launches and assignments."""
+    inputs = tuple(p.slot.name for p in plan.inputs.values() if isinstance(p, Place))
+    results = tuple(p.slot.name for p in plan.results.values() if isinstance(p, Place))
+    return Needs(tuple(plan.slots), inputs, results, _uses(plan.steps, touched))
+
+
+def _uses(steps: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> tuple[Use | Turns, ...]:
+    out: list[Use | Turns] = []
+    for step in steps:
+        if isinstance(step, While):
+            out.append(Turns(_uses([*step.head, *step.body], touched), True))
+        elif isinstance(step, Repeat):
+            out.append(Turns(_uses(step.body, touched), False))
+        else:
+            out.append(Use(tuple(_used_slots(step, touched)), isinstance(step, (Swap, Window, Put))))
+    return tuple(out)
+
+
+def _used_slots(step: Step, touched: Mapping[int, Sequence[str]]) -> Sequence[str]:
+    """Names of slots that a single step touches."""
     if isinstance(step, Swap):
         return [step.left.name, step.right.name]
     if isinstance(step, Window):
@@ -125,24 +170,22 @@ class Lifetimes:
             span = self.spans.setdefault(name, [at, at])
             span[0], span[1] = min(span[0], at), max(span[1], at)
 
-    def run(self, steps: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> None:
-        for step in steps:
+    def run(self, uses: Sequence[Use | Turns]) -> None:
+        for use in uses:
             self.clock += 1
-            if isinstance(step, While):
-                self._loop([*step.head, *step.body], touched)
-            elif isinstance(step, Repeat):
-                self._loop(step.body, touched)
+            if isinstance(use, Turns):
+                self._loop(use)
             else:
-                self.touch(used_slots(step, touched), self.clock)
+                self.touch(use.names, self.clock)
 
-    def _loop(self, body: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> None:
+    def _loop(self, loop: Turns) -> None:
         """What a loop only uses inside one turn lives inside; all else it touches lives through the whole loop."""
         start = self.clock
         before = set(self.spans)
         inside = Lifetimes({}, start)
-        inside.run(body, touched)
+        inside.run(loop.body)
         self.clock = inside.clock + 1
-        through = self._carried(body, touched)
+        through = carried(loop)
         for name, span in inside.spans.items():
             if name in before or name in through:
                 self.touch([name], start)
@@ -151,29 +194,27 @@ class Lifetimes:
                 self.touch([name], span[0])
                 self.touch([name], span[1])
 
-    def _carried(self, body: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> set[str]:
-        names: set[str] = set()
-        for step in body:
-            if isinstance(step, (Swap, Window, Put)):
-                names.update(used_slots(step, touched))
-            elif isinstance(step, While):
-                names |= self._carried([*step.head, *step.body], touched)
-            elif isinstance(step, Repeat):
-                names |= self._carried(step.body, touched)
-        return names
+
+def carried(loop: Turns) -> set[str]:
+    """Slots that cross turns of a loop."""
+    names: set[str] = set()
+    for use in loop.body:
+        if isinstance(use, Turns):
+            names |= carried(use)
+        elif use.carried:
+            names.update(use.names)
+    return names
 
 
-def allocate(plan: Plan, dims: Mapping[str, int], touched: Mapping[int, Sequence[str]]) -> Storage:
+def allocate(needs: Needs, dims: Mapping[str, int]) -> Storage:
     """Offsets by first fit in the order of first use: slots whose lifetimes do not meet may share memory."""
-    shapes = layouts(plan, dims)
+    shapes = layouts(needs.slots, dims)
     lives = Lifetimes({})
-    inputs = [p.slot.name for p in plan.inputs.values() if isinstance(p, Place)]
-    results = [p.slot.name for p in plan.results.values() if isinstance(p, Place)]
-    lives.run(plan.steps, touched)
-    lives.touch([name for name in inputs if name in lives.spans or name in results], 0)
-    swapped = {name for step in plan.steps if isinstance(step, While) for name in lives._carried([*step.head, *step.body], touched)}
-    lives.touch([*results, *[name for name in swapped if results]], lives.clock + 1)
-    kinds = {slot.name: slot.kind for slot in plan.slots if slot.within is None}
+    lives.run(needs.uses)
+    lives.touch([name for name in needs.inputs if name in lives.spans or name in needs.results], 0)
+    swapped = {name for use in needs.uses if isinstance(use, Turns) and use.open_ended for name in carried(use)}
+    lives.touch([*needs.results, *[name for name in swapped if needs.results]], lives.clock + 1)
+    kinds = {slot.name: slot.kind for slot in needs.slots if slot.within is None}
     address: dict[str, int] = {}
     lengths: dict[Kind, int] = {}
     for kind in dict.fromkeys(kinds.values()):
@@ -184,7 +225,7 @@ def allocate(plan: Plan, dims: Mapping[str, int], touched: Mapping[int, Sequence
             placed.append((start, start + shapes[name].length, lives.spans[name]))
             address[name] = start + shapes[name].origin
         lengths[kind] = max((stop for _, stop, _ in placed), default=0) + SLACK
-    for slot in plan.slots:
+    for slot in needs.slots:
         address.setdefault(slot.name, shapes[slot.name].origin if slot.name in shapes else 0)
     return Storage(shapes, address, lengths, frozenset(lives.spans))
 

@@ -75,7 +75,7 @@ def test_memory_is_shared_by_what_never_lives_together():
     executable = compile_function(Function("chain", (u,), (("r", chain),)), use_cache=False)
     n = 1_000_000
     arrays = (executable.storage({"x": n}).lengths[Kind.REAL] - SLACK) / n
-    assert len([s for s in executable.plan.slots if s.role == "temporary"]) >= 10
+    assert len([s for s in executable.program.needs.slots if s.role == "temporary"]) >= 10
     assert arrays < 4.1
 
 

@@ -1,0 +1,284 @@
+"""`Executable`: a compiled function with its memory. Arrays in, arrays out; it knows neither plans nor how code is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ricci.backends import memory
+from ricci.backends.machine_code import MachineCode, machine_code
+from ricci.backends.routines import address
+from ricci.backends.threads import run_team
+from ricci.dsl import reference
+from ricci.dsl.ops.band import Ordering
+from ricci.dsl.term import Term
+from ricci.dsl.types import Kind, Size
+from ricci.lowering.schedule.plan import Call, Place
+from ricci.lowering.schedule.storage import Needs, Storage, allocate
+
+Array = np.ndarray[Any, Any]
+SERIAL_POINTS = 16384
+CACHE_LINE = 64  # bytes
+PIECES = 64  # rows of partial sums
+
+
+@dataclass
+class Signature:
+    """Where the executable puts things: positions of slots, strides, dims and scalars in the arrays of a driver."""
+
+    slots: dict[str, int] = field(default_factory=dict)
+    strides: dict[tuple[str, int], int] = field(default_factory=dict)
+    dims: dict[str, int] = field(default_factory=dict)
+    scalars: dict[Term, tuple[str, int]] = field(default_factory=dict)
+    partial_rows: dict[str, int] = field(default_factory=lambda: {"part": 0, "ipart": 0, "zpart": 0})
+    kernels: dict[str, int] = field(default_factory=dict)  # function -> place of its address in `code`
+    routines: dict[str, int] = field(default_factory=dict)  # function -> place of its address in `code`, like kernels
+
+    def place(self, functions: dict[str, int], name: str) -> int:
+        """The place in `code` of the address of a kernel or a routine."""
+        return functions.setdefault(name, len(self.kernels) + len(self.routines))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What runs between two calls into Python: the driver ("" if there is nothing to do), and whether it may run for long."""
+
+    driver: str
+    long: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """Text of a module and everything that is needed to run it.
+
+    single     reals have 32 bits
+    functions  every function of the text that is called by address: its arguments, see `machine_code.argument_types`
+    segments   drivers, with `calls` between them
+    nests      of every launch: the extents that its points are the product of, and how many terms it computes
+    extents    sizes of the axes of every array result
+    """
+
+    source: str
+    single: bool
+    functions: Mapping[str, str]
+    signature: Signature
+    needs: Needs
+    inputs: Mapping[str, Place | Term]
+    results: Mapping[str, Place | Term]
+    extents: Mapping[str, Mapping[str, Size]]
+    segments: tuple[Segment, ...]
+    calls: tuple[Call, ...]
+    nests: tuple[tuple[tuple[Size, ...], int], ...]
+    orderings: tuple[Ordering, ...]
+
+
+@dataclass
+class Executable:
+    """A compiled function: `executable(arguments, sizes, threads)` gives its results by name, in canonical axis order."""
+
+    program: Program
+    module: MachineCode
+    toolchain: str
+    use_cache: bool = True
+    serial_points: int = SERIAL_POINTS  # nests below this many points are not worth a second thread
+    code: Array = field(init=False)  # addresses of the compiled kernels and routines
+    _bound: dict[tuple[tuple[str, int], ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        signature = self.program.signature
+        self.code = np.zeros(len(signature.kernels) + len(signature.routines) + 1, np.int64)
+        for name, k in signature.kernels.items():
+            self.code[k] = self.module.address[name]
+        for name, k in signature.routines.items():
+            self.code[k] = address(name, self.program.single, self.toolchain, self.use_cache)
+
+    @property
+    def source(self) -> str:
+        return self.program.source
+
+    @property
+    def kernels(self) -> list[str]:
+        """Generated functions by module (a content hash) and name: equal names are equal code."""
+        return [f"{self.module.name}.{name}" for name in self.program.functions if name not in {s.driver for s in self.program.segments}]
+
+    def dtype(self, kind: Kind) -> Any:
+        real, cplx = (np.float32, np.complex64) if self.program.single else (np.float64, np.complex128)
+        return {Kind.REAL: real, Kind.INT: np.int64, Kind.BOOL: np.bool_, Kind.COMPLEX: cplx}[kind]
+
+    def complete(self, dims: Mapping[str, int]) -> dict[str, int]:
+        """The dims with those that follow from them: strides of unknowns in band matrices."""
+        found = {name: int(n) for name, n in dims.items()}
+        for ordering in self.program.orderings:
+            found |= ordering.strides(dims)
+        return found
+
+    def storage(self, sizes: Mapping[str, int]) -> Storage:
+        """Where everything lies for given extents of dims."""
+        return self._bind(self.complete(sizes))[0]
+
+    def planned_bytes(self, sizes: Mapping[str, int]) -> int:
+        """Memory of one call: the arenas, the arguments and the results."""
+        total = self._arena_bytes(self.storage(sizes))
+        for place in (*self.program.inputs.values(), *self.program.results.values()):
+            if isinstance(place, Place):
+                count = 1
+                for n in place.slot.extents:
+                    count *= n.evaluate(dict(sizes))
+                total += count * np.dtype(self.dtype(place.slot.kind)).itemsize
+        return total
+
+    def _arena_bytes(self, storage: Storage) -> int:
+        return storage.planned_bytes(4 if self.program.single else 8)
+
+    def _bind(self, sizes: Mapping[str, int]) -> tuple[Storage, dict[Kind, Array]]:
+        key = tuple(sorted((name, int(n)) for name, n in sizes.items()))
+        if key not in self._bound:
+            storage = allocate(self.program.needs, dict(key))
+            memory.require(self._arena_bytes(storage), "the buffers of the program")
+            arenas = {kind: aligned_zeros(storage.lengths.get(kind, 1), self.dtype(kind)) for kind in Kind}
+            self._bound = {key: (storage, arenas)}
+        return self._bound[key]
+
+    def __call__(self, arguments: Mapping[str, Any], sizes: Mapping[str, int] | None = None, threads: int = 1) -> dict[str, Any]:
+        ready = self.ready(arguments, sizes)
+        ready.run(threads)
+        return ready.results()
+
+    def ready(self, arguments: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Ready:
+        """The function with its arguments in place: what is left to do is the work of its kernels."""
+        sizes = self.complete(sizes or {})
+        storage, arenas = self._bind(sizes)
+        sig = self.program.signature
+        address = np.array([storage.address[name] for name in sig.slots], np.int64)
+        stride = np.array([storage.layouts[name].strides[d] for name, d in sig.strides] or [0], np.int64)
+        size = np.array([sizes[name] for name in sig.dims] or [0], np.int64)
+        scalars = {
+            "real": np.zeros(len(sig.scalars) + 1, self.dtype(Kind.REAL)),
+            "whole": np.zeros(len(sig.scalars) + 1, np.int64),
+            "cplx": np.zeros(len(sig.scalars) + 1, self.dtype(Kind.COMPLEX)),
+        }
+        for name, target in self.program.inputs.items():
+            self._put(target, np.asarray(arguments[name]), storage, arenas, address, scalars, sizes)
+        parts = {
+            "part": np.zeros(sig.partial_rows["part"] * PIECES + 1, self.dtype(Kind.REAL)),
+            "ipart": np.zeros(sig.partial_rows["ipart"] * PIECES + 1, np.int64),
+            "zpart": np.zeros(sig.partial_rows["zpart"] * PIECES + 1, self.dtype(Kind.COMPLEX)),
+        }
+        packed: tuple[Any, ...] = (self.code, *(arenas[k] for k in (Kind.REAL, Kind.INT, Kind.BOOL, Kind.COMPLEX)), address, stride, size)
+        packed += (scalars["real"], scalars["whole"], scalars["cplx"], parts["part"], parts["ipart"], parts["zpart"])
+        return Ready(self, sizes, storage, arenas, address, scalars, packed)
+
+    def _useful_threads(self, threads: int, sizes: Mapping[str, int]) -> int:
+        if threads < 2:
+            return 1
+        most = 0
+        for extents, members in self.program.nests:
+            points = 1
+            for n in extents:
+                points *= n.evaluate(dict(sizes))
+            most = max(most, points * members)
+        return threads if most >= self.serial_points else 1
+
+    def view(
+        self,
+        place: Place,
+        storage: Storage,
+        arenas: Mapping[Kind, Array],
+        address: Array,
+        sizes: Mapping[str, int],
+        extents: Mapping[str, Size] | None = None,
+    ) -> Array:
+        """The array of a place, axes in canonical order."""
+        slot = place.slot
+        strides = storage.layouts[slot.name].strides
+        arena = arenas[slot.kind]
+        start = int(address[self.program.signature.slots[slot.name]])
+        extents = extents if extents is not None else dict(zip(place.axes, slot.extents, strict=True))
+        shape = [extents[a].evaluate(dict(sizes)) for a in place.axes]
+        start += sum(o.evaluate(dict(sizes)) * s for o, s in zip(place.offsets, strides, strict=True))
+        order = sorted(range(len(place.axes)), key=lambda d: place.axes[d])
+        return np.lib.stride_tricks.as_strided(arena[start:], [shape[d] for d in order], [strides[d] * arena.itemsize for d in order])
+
+    def _put(self, target: Place | Term, value: Array, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> None:
+        if isinstance(target, Place):
+            if target.slot.name in storage.used:
+                self.view(target, storage, arenas, address, sizes)[...] = value
+            return
+        if target in self.program.signature.scalars:
+            array, k = self.program.signature.scalars[target]
+            scalars[array][k] = value
+
+    def _get(self, name: str, target: Place | Term, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> Any:
+        if isinstance(target, Place):
+            return np.array(self.view(target, storage, arenas, address, sizes, self.program.extents.get(name)))
+        if target in self.program.signature.scalars:
+            array, k = self.program.signature.scalars[target]
+            return np.asarray(scalars[array][k]).astype(self.dtype(target.kind))[()]
+        return np.asarray(reference.evaluate([target], {}, dict(sizes))[0], self.dtype(target.kind))[()]
+
+    def _call(self, step: Call, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> None:
+        from ricci.backends import library
+
+        args = [self._argument(a, storage, arenas, address, scalars, sizes) for a in step.arguments]
+        for target, value in zip(step.results, library.call(step, args, sizes), strict=True):
+            self._put(target, np.asarray(value), storage, arenas, address, scalars, sizes)
+
+    def _argument(self, target: Place | Term, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> Any:
+        if isinstance(target, Place):
+            return self.view(target, storage, arenas, address, sizes)
+        return self._get("", target, storage, arenas, address, scalars, sizes)
+
+    def asm(self) -> str:
+        """Assembly of the compiled functions: compiled anew, code that comes from the disk cannot be printed."""
+        from ricci.backends.machine_code import functions_of
+
+        out: list[str] = []
+        for name, function in functions_of("ricci_aside", self.source, self.program.functions).items():
+            out += [f"# {name}\n{text}" for text in function.inspect_asm().values()]
+        return "\n".join(out)
+
+
+@dataclass
+class Ready:
+    """A compiled function and its arguments, laid out in memory for some sizes."""
+
+    executable: Executable
+    sizes: dict[str, int]
+    storage: Storage
+    arenas: dict[Kind, Array]
+    address: Array
+    scalars: dict[str, Array]
+    packed: tuple[Any, ...]
+
+    def run(self, threads: int = 1) -> None:
+        """Do the work once, on at most so many threads."""
+        one = self.executable
+        threads = one._useful_threads(threads, self.sizes)
+        for k, segment in enumerate(one.program.segments):
+            if segment.driver:
+                run_team(partial(one.module.call, segment.driver), self.packed, threads, segment.long)
+            if k < len(one.program.calls):
+                one._call(one.program.calls[k], self.storage, self.arenas, self.address, self.scalars, self.sizes)
+
+    def results(self) -> dict[str, Any]:
+        """Fresh arrays of the results by name."""
+        one = self.executable
+        rest = (self.storage, self.arenas, self.address, self.scalars, self.sizes)
+        return {name: one._get(name, t, *rest) for name, t in one.program.results.items()}
+
+
+def load(program: Program, toolchain: str, use_cache: bool = True) -> Executable:
+    """The machine code of a program: from this process, from disk, or compiled now."""
+    return Executable(program, machine_code(program.source, toolchain, program.functions, use_cache), toolchain, use_cache)
+
+
+def aligned_zeros(length: int, dtype: Any) -> Array:
+    """A flat array of zeros that begins on a cache line: numpy starts large arrays 16 bytes behind one, and every vector would cross it."""
+    item = np.dtype(dtype).itemsize
+    raw = np.zeros(length + CACHE_LINE // item, dtype)
+    skip = -raw.ctypes.data % CACHE_LINE // item
+    return raw[skip : skip + length]

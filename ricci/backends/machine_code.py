@@ -1,0 +1,234 @@
+"""Machine code of generated modules: compiled by numba once, kept on disk, loaded by LLVM alone.
+
+A file holds one object file a function (with everything that it calls) behind one line of JSON that says what they are and
+what they hash to. A function is called by its address in numba's calling convention: status = f(&result, &error, arguments..),
+an array as owner, parent, count, bytes of an item, data, extent, stride. Generated functions never raise and never allocate.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache as remembered
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ricci
+from ricci.backends import cache
+
+SUFFIX = ".code"
+NEVER_CALLED = "NRT_MemInfo_call_dtor"  # what would free an owner of memory: arrays that we pass have none
+DECLARED = re.compile(r'^declare [^@\n]*@"?([\w.$]+)"?\(', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One compiled function: the symbol in its object file, and the symbols of other libraries that it needs."""
+
+    name: str
+    symbol: str
+    needs: tuple[str, ...]
+    code: bytes
+
+
+@dataclass
+class MachineCode:
+    """Loaded functions of one module. `fresh`: compiled in this process, not read from disk."""
+
+    name: str
+    address: Mapping[str, int]
+    fresh: bool
+    engine: Any = None  # what owns the memory of the functions
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """Call a function of numpy arrays (flat, contiguous) and whole numbers; Python runs meanwhile."""
+        entry = ctypes.CFUNCTYPE(ctypes.c_int32, *_c_types(arguments))(self.address[function])
+        result, error = ctypes.c_void_p(), ctypes.c_void_p()
+        values: list[Any] = [ctypes.addressof(result), ctypes.addressof(error)]
+        for a in arguments:
+            if isinstance(a, np.ndarray):
+                values += [None, None, a.size, a.itemsize, a.ctypes.data, a.size, a.itemsize]
+            else:
+                values.append(int(a))
+        status = entry(*values)
+        if status != 0:
+            raise RuntimeError(f"generated function {function} of {self.name} ended with status {status}")
+
+
+def _c_types(arguments: Sequence[Any]) -> list[Any]:
+    types: list[Any] = [ctypes.c_void_p, ctypes.c_void_p]
+    for a in arguments:
+        if isinstance(a, np.ndarray):
+            types += [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+        else:
+            types.append(ctypes.c_int64)
+    return types
+
+
+@remembered
+def toolchain() -> str:
+    """Everything besides its text that decides what a generated module does."""
+    import llvmlite.binding as llvm
+
+    own = [Path(__file__).with_name(n).read_bytes() for n in ("vectors.py", "elementary.py", "team.py")]
+    runtime = hashlib.blake2b(b"".join(own), digest_size=8).hexdigest()
+    parts = [platform.python_version(), version("numba"), version("llvmlite"), np.__version__, ricci.__version__, runtime]
+    return "|".join([*parts, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), os.environ.get("NUMBA_OPT", "")])
+
+
+_loaded: dict[str, MachineCode] = {}
+
+
+def forget_all() -> None:
+    """Start anew, as another process would. Functions that are in use stay."""
+    _loaded.clear()
+
+
+def machine_code(source: str, toolchain: str, signatures: Mapping[str, str], use_cache: bool = True) -> MachineCode:
+    """The functions of a module named in `signatures` (see `argument_types`): from this process, from disk, or compiled."""
+    name = module_name(source, toolchain, signatures)
+    if name not in _loaded:
+        code = loaded(name) if use_cache else None
+        if code is None:
+            pieces = compile_pieces(name, source, signatures)
+            if use_cache:
+                cache.write(name, ".py", source.encode())
+                cache.write(name, SUFFIX, packed(pieces))
+            code = link(name, pieces, fresh=True)
+            assert code is not None
+        _loaded[name] = code
+    return _loaded[name]
+
+
+def module_name(source: str, toolchain: str, signatures: Mapping[str, str]) -> str:
+    """Equal names are equal code."""
+    return cache.PREFIX + cache.content_hash(source, f"{toolchain}\0{sorted(signatures.items())}")
+
+
+def loaded(name: str) -> MachineCode | None:
+    """Code from disk; None if there is none, or none that can be used. What is damaged is removed."""
+    if name in _loaded:
+        return _loaded[name]
+    data = cache.read(name, SUFFIX)
+    if data is None:
+        return None
+    pieces = unpacked(data)
+    code = None if pieces is None else link(name, pieces, fresh=False)
+    if code is None:
+        cache.remove(name)
+    else:
+        _loaded[name] = code
+    return code
+
+
+# compiling
+
+
+@remembered
+def _argument_kinds() -> dict[str, Any]:
+    import numba
+
+    real = {"f": numba.float32, "d": numba.float64}
+    kinds = {**real, "i": numba.int64, "b": numba.boolean, "c": numba.complex64, "z": numba.complex128}
+    return {**kinds, **{k.upper(): t[::1] for k, t in kinds.items()}}
+
+
+def argument_types(signature: str) -> tuple[Any, ...]:
+    """numba's types of a signature, a letter an argument: f d reals of 32 and 64 bits, i ints, b truth values, c z complex; capital: flat arrays."""
+    return tuple(_argument_kinds()[letter] for letter in signature)
+
+
+def functions_of(name: str, source: str, signatures: Mapping[str, str]) -> dict[str, Any]:
+    """numba's dispatchers of a module's functions, each compiled for its signature."""
+    space: dict[str, Any] = {"__name__": name}
+    exec(compile(source, f"<{name}>", "exec"), space)
+    for function, signature in signatures.items():
+        space[function].compile(argument_types(signature))
+    return {function: space[function] for function in signatures}
+
+
+def compile_pieces(name: str, source: str, signatures: Mapping[str, str]) -> list[Piece]:
+    """Compile the functions of a module."""
+    pieces = []
+    for function, dispatcher in functions_of(name, source, signatures).items():
+        compiled = dispatcher.overloads[argument_types(signatures[function])]
+        library = compiled.library
+        needs = tuple(sorted({s for s in DECLARED.findall(library.get_llvm_str()) if not s.startswith("llvm.")}))
+        pieces.append(Piece(function, compiled.fndesc.llvm_func_name, needs, library._get_compiled_object()))
+    return pieces
+
+
+# files
+
+
+def packed(pieces: Sequence[Piece]) -> bytes:
+    """One line of JSON, then the object files one after another."""
+    payload = b"".join(p.code for p in pieces)
+    listed = [{"name": p.name, "symbol": p.symbol, "needs": list(p.needs), "bytes": len(p.code)} for p in pieces]
+    head = json.dumps({"functions": listed})
+    digest = hashlib.blake2b(head.encode() + payload, digest_size=16).hexdigest()
+    return f"{digest} {head}\n".encode() + payload
+
+
+def unpacked(data: bytes) -> list[Piece] | None:
+    """The pieces of a file; None if a byte of it is not as it was written."""
+    line, _, payload = data.partition(b"\n")
+    digest, _, head = line.partition(b" ")
+    if hashlib.blake2b(head + payload, digest_size=16).hexdigest().encode() != digest:
+        return None
+    pieces, at = [], 0
+    for entry in json.loads(head)["functions"]:
+        pieces.append(Piece(entry["name"], entry["symbol"], tuple(entry["needs"]), payload[at : at + entry["bytes"]]))
+        at += entry["bytes"]
+    return pieces
+
+
+# loading
+
+
+@remembered
+def _target() -> Any:
+    """This machine, to LLVM."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple()
+
+
+def _found(symbol: str) -> bool:
+    """Whether LLVM knows a symbol or can be told: LLVM would end the process for one that is nowhere."""
+    import llvmlite.binding as llvm
+
+    if llvm.address_of_symbol(symbol) is not None:
+        return True
+    function = getattr(ctypes.CDLL(None), "abort" if symbol == NEVER_CALLED else symbol, None)
+    if function is not None:
+        llvm.add_symbol(symbol, ctypes.cast(function, ctypes.c_void_p).value)
+    return function is not None
+
+
+def link(name: str, pieces: Sequence[Piece], fresh: bool) -> MachineCode | None:
+    """Load object files; None if a symbol that they need is nowhere in this process."""
+    import llvmlite.binding as llvm
+
+    own = {p.symbol for p in pieces}
+    lacking = [s for p in pieces for s in p.needs if s not in own and not _found(s)]
+    if lacking and fresh:
+        raise RuntimeError(f"{name} needs symbols that are nowhere: {', '.join(lacking)}")
+    if lacking:
+        return None
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target().create_target_machine(jit=True))
+    for piece in pieces:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(piece.code))
+    engine.finalize_object()
+    return MachineCode(name, {p.name: engine.get_function_address(p.symbol) for p in pieces}, fresh, engine)
