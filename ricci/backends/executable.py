@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from ricci.backends import memory
 from ricci.backends.machine_code import MachineCode, machine_code
 from ricci.backends.routines import address
-from ricci.backends.threads import run_team
+from ricci.backends.threads import blas_threads, run_team
 from ricci.dsl import reference
 from ricci.dsl.ops.band import Ordering
 from ricci.dsl.term import Term
@@ -24,6 +24,7 @@ Array = np.ndarray[Any, Any]
 SERIAL_POINTS = 16384
 CACHE_LINE = 64  # bytes
 PIECES = 64  # rows of partial sums
+Nest = tuple[tuple[Size, ...], int]  # extents of a set of loops, and how many terms it computes
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Program:
     extents: Mapping[str, Mapping[str, Size]]
     segments: tuple[Segment, ...]
     calls: tuple[Call, ...]
-    nests: tuple[tuple[tuple[Size, ...], int], ...]
+    nests: tuple[Nest, ...]
     orderings: tuple[Ordering, ...]
 
 
@@ -172,17 +173,6 @@ class Executable:
         packed += (scalars["real"], scalars["whole"], scalars["cplx"], parts["part"], parts["ipart"], parts["zpart"])
         return Ready(self, sizes, storage, arenas, address, scalars, packed)
 
-    def _useful_threads(self, threads: int, sizes: Mapping[str, int]) -> int:
-        if threads < 2:
-            return 1
-        most = 0
-        for extents, members in self.program.nests:
-            points = 1
-            for n in extents:
-                points *= n.evaluate(dict(sizes))
-            most = max(most, points * members)
-        return threads if most >= self.serial_points else 1
-
     def view(
         self,
         place: Place,
@@ -257,18 +247,32 @@ class Ready:
     def run(self, threads: int = 1) -> None:
         """Do the work once, on at most so many threads."""
         one = self.executable
-        threads = one._useful_threads(threads, self.sizes)
+        useful = useful_threads(one.program.nests, self.sizes, threads, one.serial_points)
         for k, segment in enumerate(one.program.segments):
             if segment.driver:
-                run_team(partial(one.module.call, segment.driver), self.packed, threads, segment.long)
+                run_team(partial(one.module.call, segment.driver), self.packed, useful, segment.long)
             if k < len(one.program.calls):
-                one._call(one.program.calls[k], self.storage, self.arenas, self.address, self.scalars, self.sizes)
+                with blas_threads(max(threads, 1)):
+                    one._call(one.program.calls[k], self.storage, self.arenas, self.address, self.scalars, self.sizes)
 
     def results(self) -> dict[str, Any]:
         """Fresh arrays of the results by name."""
         one = self.executable
         rest = (self.storage, self.arenas, self.address, self.scalars, self.sizes)
         return {name: one._get(name, t, *rest) for name, t in one.program.results.items()}
+
+
+def useful_threads(nests: Iterable[Nest], sizes: Mapping[str, int], threads: int, serial_points: int = SERIAL_POINTS) -> int:
+    """How many of so many threads are kept busy: one where all sets of loops have few points."""
+    if threads < 2:
+        return 1
+    most = 0
+    for extents, members in nests:
+        points = 1
+        for n in extents:
+            points *= n.evaluate(dict(sizes))
+        most = max(most, points * members)
+    return threads if most >= serial_points else 1
 
 
 def load(program: Program, toolchain: str, use_cache: bool = True) -> Executable:

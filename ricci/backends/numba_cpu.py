@@ -8,12 +8,12 @@ from functools import cache as remembered
 
 from ricci.backends.emit_driver import DriverWriter
 from ricci.backends.emit_kernel import Argument, Emitted, KernelWriter
-from ricci.backends.executable import Executable, Program, load
+from ricci.backends.executable import Executable, Nest, Program, load
 from ricci.backends.machine_code import toolchain
 from ricci.backends.source import Namespace, comment
 from ricci.dsl import build
 from ricci.dsl.term import Function, Term
-from ricci.dsl.types import Kind, Size
+from ricci.dsl.types import Kind
 from ricci.lowering.interpret import touched
 from ricci.lowering.kernel import Kernel
 from ricci.lowering.loops import lower_launch
@@ -101,7 +101,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
     )
 
 
-def nest_points(plan: Plan) -> Iterator[tuple[tuple[Size, ...], int]]:
+def nest_points(plan: Plan) -> Iterator[Nest]:
     """Of every set of loops: extents, and how many terms it computes."""
     for step in steps_of(plan.steps):
         if isinstance(step, Launch):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache as remembered
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,43 @@ def available_cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+@remembered
+def _blas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """The functions that ask and set how many threads numpy's BLAS uses; None where it has none of the known names."""
+    from numpy.linalg import _umath_linalg
+
+    try:
+        library = ctypes.CDLL(_umath_linalg.__file__)  # a symbol is looked for in all that it is linked with
+    except (OSError, AttributeError):
+        return None
+    for pattern in (
+        "scipy_openblas_{}_num_threads64_",
+        "scipy_openblas_{}_num_threads",
+        "openblas_{}_num_threads64_",
+        "openblas_{}_num_threads",
+    ):
+        try:
+            return getattr(library, pattern.format("get")), getattr(library, pattern.format("set"))
+        except AttributeError:
+            continue
+    return None
+
+
+@contextlib.contextmanager
+def blas_threads(threads: int) -> Iterator[None]:
+    """Inside, matrix products by numpy use at most so many threads (where its BLAS can be told)."""
+    found = _blas()
+    before = found[0]() if found else 0
+    if found is None or before <= threads:
+        yield
+        return
+    found[1](threads)
+    try:
+        yield
+    finally:
+        found[1](before)
 
 
 def run_team(function: Callable[..., Any], arguments: Sequence[Any], threads: int, long: bool) -> None:
