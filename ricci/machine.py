@@ -1,19 +1,21 @@
 """`Machine`: what predicted times are made of. Rates of one processor core, its memory levels, the cost of starting work.
 
-Shipped defaults are measurements on a 2-core AMD Zen 4 virtual machine with AVX-512 and 8-byte reals; `calibrated` values
-replace them field by field. Nothing here knows terms.
+Shipped defaults are measurements on a 2-core AMD virtual machine with AVX-512 and 8-byte reals; the values that `ricci tune`
+measures replace them all. Nothing here knows terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from math import inf, isfinite, log2
 from types import MappingProxyType
 from typing import Any
 
-# Seconds for one 8-byte result of each class of operation in a vectorized loop that stays in the first-level cache. Add, multiply
-# and fused multiply-add take one slot each at 58.7 Gflop/s (fma counts two); division and root are partly pipelined; the
-# elementary functions are polynomials on vectors.
+FORMAT = 1  # of the JSON of a machine
+RAMP = 0.5  # of a doubling: a cache begins to miss this much below its size, and misses all so much above it
+
+# Seconds for one 8-byte result of each class in a vectorized loop whose arrays stay in the first-level cache.
 _OPERATIONS: Mapping[str, float] = MappingProxyType(
     {
         "add": 0.034e-9,
@@ -21,28 +23,42 @@ _OPERATIONS: Mapping[str, float] = MappingProxyType(
         "fma": 0.034e-9,
         "compare": 0.034e-9,
         "integer": 0.068e-9,
-        "div": 0.28e-9,
-        "sqrt": 0.40e-9,
-        "transcendental": 0.57e-9,
+        "div": 0.10e-9,
+        "sqrt": 0.15e-9,
+        "transcendental": 0.44e-9,
+        "log": 0.57e-9,
+        "sine": 0.57e-9,
+        "tanh": 0.57e-9,
         "power": 1.4e-9,
+        "fft": 0.25e-9,
+        "call": 1.5e-9,
+        "load": 0.02e-9,
+        "store": 0.03e-9,
+        "cross": 0.02e-9,
+        "fold": 0.1e-9,
     }
 )
 
 
 @dataclass(frozen=True)
 class Level:
-    """One level of memory: it holds `bytes`, and one core streams `bandwidth` bytes a second from it."""
+    """One level of memory: it holds `bytes`; one core reads `bandwidth` bytes a second from it and writes `writing`.
+
+    `scaling`: how many times faster all cores together are than one.
+    """
 
     name: str
     bytes: float
     bandwidth: float
+    writing: float
+    scaling: float = 1.0
 
 
 _LEVELS = (
-    Level("L1", 32 * 1024, 154e9),
-    Level("L2", 1024 * 1024, 113e9),
-    Level("L3", 12 * 1024 * 1024, 85e9),
-    Level("memory", float("inf"), 26.3e9),
+    Level("L1", 48 * 1024, 400e9, 200e9, 2.0),
+    Level("L2", 1024 * 1024, 113e9, 60e9, 2.0),
+    Level("L3", 32 * 1024 * 1024, 85e9, 50e9, 1.9),
+    Level("memory", inf, 30e9, 15e9, 1.9),
 )
 
 
@@ -50,11 +66,17 @@ _LEVELS = (
 class Machine:
     """Rates of one machine. Times in seconds, sizes in bytes, rates per second and core unless said otherwise.
 
-    operations   seconds of one operation of a class, vectorized, operands in registers
+    operations   seconds of one operation of a class, vectorized: arithmetic, `load` and `store` of an element, what it costs
+                 more where its vector lies across two lines of a cache (`cross`), an accumulation that waits for the one
+                 before it (`fold`), a function that has no vector form (`call`)
     levels       memory levels from the fastest to the slowest
-    matmul       fused multiply-adds a second that the BLAS reaches on large matrices
-    launch       seconds to start one kernel, one library call (`library_call`), one parallel region (`parallel_launch`)
+    overlap      exponent p of (a^p + b^p)^(1/p) for work that overlaps
+    row, tail    seconds to begin an innermost loop, and more where its last vector is not full
+    strided      how many times slower lines of memory are that do not follow each other
     gather       how many times slower an element by computed index is than one in a stream
+    matmul       fused multiply-adds a second that the BLAS reaches on large matrices, `matmul_scaling` times more on all cores
+    matmul_edge  rows, inner extent and columns that the work of a product seems to have more than it has
+    launch       seconds to start one kernel, one library call (`library_call`), one parallel region (`parallel_launch`)
     nominal_size extent assumed for an axis whose size is not known when costs are compared
     """
 
@@ -64,12 +86,23 @@ class Machine:
     vector_bytes: int = 64
     operations: Mapping[str, float] = field(default_factory=lambda: _OPERATIONS)
     levels: tuple[Level, ...] = _LEVELS
-    matmul: float = 26.4e9
-    launch: float = 0.2e-6
-    library_call: float = 1.0e-6
-    parallel_launch: float = 5.0e-6
+    overlap: float = 3.0
+    row: float = 3e-9
+    tail: float = 2e-9
+    strided: float = 2.0
     gather: float = 6.0
+    matmul: float = 45e9
+    matmul_scaling: float = 1.9
+    matmul_edge: tuple[float, float, float] = (2.0, 10.0, 2.0)
+    launch: float = 0.01e-6
+    library_call: float = 5.0e-6
+    parallel_launch: float = 0.5e-6
     nominal_size: int = 256
+
+    @property
+    def lanes(self) -> int:
+        """Reals in a vector."""
+        return max(self.vector_bytes // self.real_bytes, 1)
 
     def operation(self, kind: str) -> float:
         """Seconds of one operation; an unnamed class counts as an elementary function."""
@@ -83,22 +116,72 @@ class Machine:
         return self.levels[-1]
 
     def traffic(self, moved_bytes: float, resident_bytes: float) -> float:
-        """Seconds to stream `moved_bytes` of data that occupy `resident_bytes`."""
+        """Seconds to read `moved_bytes` of data that occupy `resident_bytes`."""
         return moved_bytes / self.level(resident_bytes).bandwidth
+
+    def shares(self, distance: float) -> tuple[float, ...]:
+        """Which part of data last touched `distance` bytes ago comes from each level; the parts add up to 1."""
+        missed = 1.0
+        parts = []
+        for level in self.levels:
+            beyond = 0.0 if distance <= 0 or level.bytes == inf else min(max(log2(distance / level.bytes) / (2 * RAMP) + 0.5, 0.0), 1.0)
+            parts.append(missed - min(missed, beyond))
+            missed = min(missed, beyond)
+        return tuple(parts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `Machine.from_json` reads back."""
-        data = asdict(replace(self, operations={}))
-        return {**data, "operations": dict(self.operations), "levels": [[v.name, v.bytes, v.bandwidth] for v in self.levels]}
+        data = asdict(replace(self, operations={}, levels=()))
+        levels = [{**asdict(v), "bytes": None if v.bytes == inf else v.bytes} for v in self.levels]
+        return {"format": FORMAT, **data, "operations": dict(self.operations), "levels": levels}
 
     @staticmethod
-    def from_json(data: Mapping[str, Any]) -> Machine:
-        known = {k: v for k, v in data.items() if k in Machine.__dataclass_fields__}
-        if "levels" in known:
-            known["levels"] = tuple(Level(str(n), float(b), float(w)) for n, b, w in known["levels"])
-        if "operations" in known:
-            known["operations"] = MappingProxyType({**_OPERATIONS, **known["operations"]})
+    def from_json(data: Any) -> Machine:
+        """The machine that `to_json` wrote; ValueError where a value is missing, no number, or not above zero."""
+        if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+            raise ValueError(f"no record of a machine in format {FORMAT}")
+        fields = Machine.__dataclass_fields__
+        missing = [name for name in fields if name not in data]
+        if missing:
+            raise ValueError(f"`{missing[0]}` is missing")
+        known: dict[str, Any] = {name: data[name] for name in fields}
+        known["name"] = str(known["name"])
+        known["operations"] = MappingProxyType(
+            {str(k): _positive(k, v) for k, v in {**_OPERATIONS, **_mapping(known["operations"])}.items()}
+        )
+        known["levels"] = tuple(_level(v) for v in known["levels"]) if isinstance(known["levels"], list) else ()
+        if not known["levels"] or known["levels"][-1].bytes != inf:
+            raise ValueError("the last of `levels` holds everything")
+        edge = known["matmul_edge"]
+        if not isinstance(edge, (list, tuple)) or len(edge) != 3:
+            raise ValueError("`matmul_edge` has three numbers")
+        known["matmul_edge"] = tuple(_positive("matmul_edge", v) for v in edge)
+        for name, kind in fields.items():
+            if kind.type in ("int", "float"):
+                known[name] = _positive(name, known[name])
+            if kind.type == "int":
+                known[name] = round(known[name])
         return Machine(**known)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("`operations` names classes")
+    return value
+
+
+def _positive(name: str, value: Any) -> float:
+    """A finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value <= 0:
+        raise ValueError(f"`{name}` is {value!r}")
+    return float(value)
+
+
+def _level(value: Any) -> Level:
+    if not isinstance(value, Mapping) or set(value) != set(Level.__dataclass_fields__):
+        raise ValueError("a level has a name, bytes, bandwidth, writing and scaling")
+    size = inf if value["bytes"] is None else _positive("bytes", value["bytes"])
+    return Level(str(value["name"]), size, *(_positive(k, value[k]) for k in ("bandwidth", "writing", "scaling")))
 
 
 DEFAULT = Machine()

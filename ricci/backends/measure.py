@@ -1,0 +1,124 @@
+"""Seconds that generated code takes: the least of many short repetitions, so that other programs on the machine disturb little.
+
+A plan without calls into Python is timed inside compiled code: its steps stand in a loop of run-time length, so that the
+figure holds neither the call from Python nor the copies of arguments and results. A plan with such calls is timed call by call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ricci.backends.executable import Executable, Ready
+from ricci.backends.numba_cpu import compile_plan
+from ricci.backends.threads import available_cores
+from ricci.dsl import build
+from ricci.dsl.term import Function
+from ricci.dsl.types import Dim, Kind, Size, Type
+from ricci.lowering.schedule import schedule
+from ricci.lowering.schedule.plan import Call, Plan, Repeat, steps_of
+
+TURNS = "measure turns"  # the dim that says how often a timed plan repeats its steps
+BLOCK = 4e-4  # seconds of one timed block: long beside the call from Python, short beside what else a machine does
+REPEATS = 25
+LONGEST = 0.2  # seconds that one measurement may take once it has `FEWEST` blocks
+FEWEST = 5
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Least and median seconds of one call."""
+
+    least: float
+    median: float
+
+    @property
+    def noise(self) -> float:
+        """How much slower the median was than the least: 0 on a machine with nothing else to do."""
+        return self.median / self.least - 1 if self.least > 0 else 0.0
+
+
+def repeating(plan: Plan) -> Plan:
+    """The plan with its steps in a loop of `TURNS` turns; the plan itself where steps are done in Python."""
+    if not plan.steps or any(isinstance(step, Call) for step in steps_of(plan.steps)):
+        return plan
+    counter = build.symbol("measure turn", Type(Kind.INT))
+    return replace(plan, steps=[Repeat(counter, Size.of(Dim(TURNS, 0)), False, plan.steps)])
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A compiled function whose calls can be timed."""
+
+    plan: Plan  # as it was scheduled, without the loop around it
+    executable: Executable
+
+    def seconds(self, arguments: Mapping[str, Any], sizes: Mapping[str, int], threads: int = 1, clock: Clock = time.perf_counter) -> Timing:
+        """Seconds of one call on arguments that lie in place already."""
+        if TURNS not in self.executable.program.signature.dims:
+            ready = self.executable.ready(arguments, sizes)
+            return timing(lambda turns: _turns(ready, turns, threads), clock)
+        ready = self.executable.ready(arguments, {**sizes, TURNS: 1})
+        place = self.executable.program.signature.dims[TURNS]
+        size = ready.packed[7]
+
+        def block(turns: int) -> None:
+            size[place] = turns
+            ready.run(threads)
+
+        return timing(block, clock)
+
+
+def _turns(ready: Ready, turns: int, threads: int) -> None:
+    for _ in range(turns):
+        ready.run(threads)
+
+
+def timed(function: Function, use_cache: bool = True, sizes: Mapping[str, int] | None = None) -> Timed:
+    """Schedule and compile a function for timing."""
+    plan = schedule(function, sizes=sizes)
+    return Timed(plan, compile_plan(repeating(plan), use_cache=use_cache))
+
+
+def timing(block: Callable[[int], None], clock: Clock = time.perf_counter) -> Timing:
+    """Seconds of one turn of `block(turns)`: the number of turns is raised until a block is long enough, then blocks are repeated."""
+    block(1)
+    turns = 1
+    while True:
+        begin = clock()
+        block(turns)
+        seconds = clock() - begin
+        if seconds >= BLOCK or turns >= 1 << 24:
+            break
+        turns = min(max(2 * turns, int(turns * 1.2 * BLOCK / max(seconds, 1e-9))), 1000 * turns)
+    found = [seconds / turns]
+    spent = seconds
+    while len(found) < REPEATS and (spent < LONGEST or len(found) < FEWEST):
+        begin = clock()
+        block(turns)
+        seconds = clock() - begin
+        found.append(seconds / turns)
+        spent += seconds
+    return Timing(min(found), float(np.median(found)))
+
+
+@contextlib.contextmanager
+def on_one_core() -> Iterator[None]:
+    """The calling thread stays on the last core that the process may use."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {available_cores()[-1]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
