@@ -112,6 +112,22 @@ def optimize(program: Program, level: int) -> tuple[Program, Any]:
     return replace(better, sizes=program.sizes), report
 
 
+def operations(program: Program, sizes: dict[str, int]) -> tuple[dict[str, float], dict[str, str]]:
+    """Values of `flops(L)` by name; for those that depend on sizes which are not known, the first of these."""
+    from ricci.egraph.counting import fewest_operations
+
+    found: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    for name, function in program.counts.items():
+        dims = {d.name for t in (*function.params, *function.roots) for size in t.axes.values() for d in size.dims}
+        lacking = sorted(dims - set(sizes))
+        if lacking:
+            missing[name] = lacking[0]
+        else:
+            found[name] = fewest_operations(function, sizes)
+    return found, missing
+
+
 def integrate(program: Program, method: Any) -> Program:
     """Program -> program: with `advance`, the time loop."""
     from ricci.lowering.integrate import integrate as lower

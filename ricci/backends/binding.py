@@ -112,7 +112,7 @@ def _by_argument(program: Program, arrays: Mapping[str, Any]) -> dict[str, Store
     found: dict[str, Stored] = {}
     used: set[str] = set()
     for argument in program.arguments:
-        for name in (argument.called, argument.called.rpartition(".")[2]):
+        for name in argument.names:
             if name in arrays:
                 found.setdefault(argument.name, in_memory(arrays[name], argument.called))
                 used.add(name)
@@ -124,23 +124,19 @@ def _by_argument(program: Program, arrays: Mapping[str, Any]) -> dict[str, Store
 
 
 def _check_weight_names(program: Program, arrays: Mapping[str, Array], path: str | None) -> None:
-    names = {a.name for a in program.arguments if a.role == "weight"} | {
-        a.name.rpartition(".")[2] for a in program.arguments if a.role == "weight"
-    }
+    names = {name for a in program.arguments if a.role == "weight" for name in a.names}
     extra = sorted(set(arrays) - names)
     if path and extra:
-        raise CannotRun(
-            "E0807",
-            f"`{path}` holds `{extra[0]}`, which is no weight of this model",
-            notes=("its weights are " + ", ".join(sorted(names)),),
-        )
+        cores = sorted(n for n in names if n.startswith(f"{extra[0]}."))
+        notes = [f"it is structured: its cores are {', '.join(cores)}"] if cores else []
+        notes += ["its weights are " + ", ".join(sorted(names))]
+        raise CannotRun("E0807", f"`{path}` holds `{extra[0]}`, which is no weight of this model", notes=tuple(notes))
 
 
 def _from_file(
     argument: Argument, reader: Reader, inputs: Mapping[str, str], weights: Mapping[str, Array], weights_path: str | None
 ) -> Stored | None:
-    called = argument.called
-    names = (called, called.rpartition(".")[2])
+    called, names = argument.called, argument.names
     if called in inputs:
         path, named = split_key(inputs[called])
         return reader.array(path, named, None, names)
@@ -328,7 +324,7 @@ def _default(argument: Argument, binding: Binding, seed: int) -> None:
 
 
 def draw(argument: Argument, sizes: Mapping[str, int], seed: int) -> Array:
-    """Normal numbers with variance 1/fan_in, fan_in = product of all extents but the first declared.
+    """Normal numbers with variance 1/fan, which is said or the product of all extents but the first declared.
 
     The same for a name and a seed everywhere.
     """
@@ -336,7 +332,7 @@ def draw(argument: Argument, sizes: Mapping[str, int], seed: int) -> Array:
     shape = [argument.symbol.axes[a].evaluate(dict(sizes)) for a in order]
     digest = np.frombuffer(argument.symbol.digest[:8], np.uint32)
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *(int(d) for d in digest)])))
-    scale = 1.0 / math.sqrt(max(1, math.prod(shape[1:])))
+    scale = 1.0 / math.sqrt(argument.fan or max(1, math.prod(shape[1:])))
     values: Array = generator.standard_normal(shape) * scale
     if argument.symbol.kind is Kind.COMPLEX:
         values = (values + 1j * generator.standard_normal(shape) * scale) / math.sqrt(2.0)

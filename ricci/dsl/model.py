@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ricci.dsl.term import Function, Term
 from ricci.dsl.types import Dim, Size
 from ricci.errors import Diagnostic, Span
+
+if TYPE_CHECKING:
+    from ricci.dsl.structures.base import Structure
 
 
 @dataclass(frozen=True)
@@ -226,29 +229,48 @@ class Plot:
 
 @dataclass(frozen=True)
 class Weight:
-    """A tensor of a layer (or a top-level tensor). `structure` is the annotation (`btt`, `monarch`, ...) if any.
+    """A tensor of a layer (or a top-level tensor), or a core of a structured one.
 
-    `value` is a Load or a closed term; without one the weight is given from outside or drawn from the seed.
+    `value` is a Load or a closed term; without one the weight is given from outside or drawn from the seed: with variance
+    1/`fan`, 0 being the product of all extents but the first.
     """
 
     name: str
     symbol: Term
     order: tuple[str, ...]
-    structure: Call | None = None
     span: Span | None = None
     value: Load | Term | None = None
     unit: Unit = Unit()
+    fan: int = 0
+
+
+@dataclass(frozen=True)
+class Structured:
+    """A tensor that an annotation defines: `expansion` is what `symbol` stands for, a term of the cores' symbols."""
+
+    name: str
+    symbol: Term
+    order: tuple[str, ...]
+    structure: Structure
+    cores: tuple[Weight, ...]
+    expansion: Term
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A pure function. `function.params` = inputs then weights; orders are the declared orders of inputs and outputs."""
+    """A pure function. `function.params` = inputs then weights; orders are the declared orders of inputs and outputs.
+
+    `weights` are all arrays that it needs, cores of `structured` weights among them; `plain` is the function of the dense weights.
+    """
 
     name: str
     function: Function
     inputs: tuple[tuple[str, tuple[str, ...]], ...]
     outputs: tuple[tuple[str, tuple[str, ...]], ...]
     weights: tuple[Weight, ...]
+    plain: Function
+    structured: tuple[Structured, ...] = ()
     span: Span | None = None
 
 
@@ -276,7 +298,9 @@ class Model:
     events: list[Event] = field(default_factory=list)
     lets: dict[str, Quantity] = field(default_factory=dict)  # let R[...] = ... of tensors: computed by `run`
     tensors: dict[str, Weight] = field(default_factory=dict)
+    structured: dict[str, Structured] = field(default_factory=dict)  # top-level tensors; their cores are among `tensors`
     layers: dict[str, Layer] = field(default_factory=dict)
+    counts: dict[str, Function] = field(default_factory=dict)  # `flops(L)` -> what is counted; a symbol of this name is the number
     solves: list[Solve] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)

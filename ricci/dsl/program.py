@@ -47,6 +47,7 @@ class Argument:
     """An input besides states: role param | bound | weight | data; `value`: default Term (closed), number, Load or None.
 
     `known_as` is what users call it where that is another name: `u` for the data of `initial u`, which are `initial:u`.
+    `layer` is the layer that it belongs to; `fan` the number of products that an entry of a drawn weight is summed over (0: not said).
     """
 
     name: str
@@ -57,11 +58,20 @@ class Argument:
     unit: Unit = Unit()
     known_as: str = ""
     span: Span | None = None
+    layer: str = ""
+    fan: int = 0
 
     @property
     def called(self) -> str:
         """Its name in messages, in files and for `--input`."""
         return self.known_as or self.name
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names that its data may have: in full, or without the layer or model that it belongs to."""
+        if self.role == "weight":
+            return self.called, self.called.removeprefix(f"{self.layer}.")
+        return self.called, self.called.rpartition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,7 @@ class Program:
     points: tuple[Point, ...] = ()  # places that must lie inside of the domain, looked at when the arguments are known
     statement: Span | None = None  # the `solve` that is run, for remedies
     time_unit: Unit = Unit()
+    counts: dict[str, Function] = field(default_factory=dict)  # `flops(L)`, a symbol of functions here -> what is counted
 
     def with_functions(self, new: dict[str, Function]) -> Program:
         return replace(self, functions={**self.functions, **new})

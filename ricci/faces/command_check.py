@@ -29,11 +29,14 @@ def check(files: Sequence[str], as_json: bool) -> int:
             continue
         notes = [d.to_json() for d in model.notes]
         later = [{"what": u.what, "span": u.span.to_json() if u.span else None} for u in model.unsupported]
-        reports.append({"file": name, "ok": True, "errors": [], "notes": notes, "not_yet_run": later})
+        report = {"file": name, "ok": True, "errors": [], "notes": notes, "not_yet_run": later}
+        reports.append(report | ({"layers": layers} if (layers := _layers(model)) else {}))
         if not as_json:
             for note in model.notes:
                 print(note.render())
             print(f"{name}: {describe(model)}")
+            for line in weights(model):
+                print(f"  {line}")
             for what, line in first_lines(model.unsupported).items():
                 print(f"  checked, but this version cannot run {what}{line}")
     if as_json:
@@ -64,6 +67,41 @@ def describe(model: Any) -> str:
     ]
     said = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
     return "ok: " + ", ".join(said) if said else "ok: nothing is declared"
+
+
+def weights(model: Any) -> list[str]:
+    """The numbers that the weights of every layer hold, and how each structured one is made."""
+    from ricci.dsl.show_model import counted, parameters
+
+    lines = [counted(s) for s in model.structured.values()]
+    for layer in model.layers.values():
+        if not layer.weights:
+            continue
+        own, dense = parameters(layer)
+        instead = f" instead of {_shown(dense)}" if layer.structured else ""
+        lines.append(f"{layer.name}: {_shown(own)} numbers{instead}")
+        lines += [f"  {counted(s)}" for s in layer.structured]
+    return lines
+
+
+def _layers(model: Any) -> dict[str, Any]:
+    """The same for programs; sizes that are open are polynomials of their names."""
+    from ricci.dsl.show_model import parameters
+
+    found: dict[str, Any] = {}
+    for layer in model.layers.values():
+        if layer.weights:
+            own, dense = (n if (n := size.constant) is not None else str(size) for size in parameters(layer))
+            structures = {
+                s.name: {"structure": str(s.structure), "parameters": s.structure.parameters, "flops": s.structure.flops}
+                for s in layer.structured
+            }
+            found[layer.name] = {"parameters": own, "dense_parameters": dense, "structured": structures}
+    return found
+
+
+def _shown(size: Any) -> str:
+    return str(size) if size.constant is None else f"{size.constant:,}"
 
 
 def fmt(files: Sequence[str], only_check: bool, to_stdout: bool) -> int:

@@ -96,6 +96,11 @@ def execute(
     with watch.stage("bind"):
         reader = Reader.for_model(_path_of(source), settings.allow_read)
         binding = bind(program, reader, dict(settings.input), settings.weights, settings.seed, arrays)
+    if program.counts:
+        with watch.stage("optimize"):
+            counted, lacking = driver.operations(program, binding.sizes)
+        binding.values |= counted
+        binding.missing |= {name: f"--set {dim}=N" for name, dim in lacking.items()}
     if not program.functions:
         raise CannotRun("E0707", "the model has nothing to compute: no equations, no definitions, no layers")
     start = _start_of(model, program, binding, settings, outcome)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ricci.dsl import build, tree
 from ricci.dsl.check.scope import Failed, Scope
 from ricci.dsl.check.values import Axis, Procedure, Value, leaves
-from ricci.dsl.model import Domain, Model, Quantity, Unsupported, Weight
+from ricci.dsl.model import Domain, Model, Quantity, Structured, Unsupported, Weight
 from ricci.dsl.spelling import nearest
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, Type, equal
@@ -41,6 +41,9 @@ ANNOTATIONS = frozenset(
         "tt",
         "btt",
         "monarch",
+        "blockdiag",
+        "circulant",
+        "diaglowrank",
         "sparse",
         "noopt",
         "exact",
@@ -75,6 +78,7 @@ class Checker:
     called: Mapping[str, Span] = field(default_factory=dict)  # names that stand before parentheses
     holes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # named sides of a domain that are no ends of a coordinate
     weights: list[Weight] = field(default_factory=list)  # of the layer being read
+    structured: list[Structured] = field(default_factory=list)  # of them, what is made of others
     modules: dict[str, object] = field(default_factory=dict)
     traits: dict[Term, int] = field(default_factory=dict)  # what occurs in a term (quantities.py)
     silent: int = 0  # statements that were not read because of what is wrong elsewhere

@@ -47,15 +47,21 @@ def make_layer(outer: Declarer, statement: tree.LayerDefinition) -> Layered:
     for symbol in symbols:
         sizes.update(symbol.axes)
     weights = checker.weights
-    function = Function(name, (*symbols, *(w.symbol for w in weights)), tuple(results))
-    outer.model.layers[name] = model.Layer(name, function, tuple(inputs), tuple(outputs), tuple(weights), statement.span)
+    structured = {s.symbol: s for s in checker.structured}
+    dense = [*(w.symbol for w in weights if not any(w in s.cores for s in structured.values())), *structured]
+    plain = Function(name, (*symbols, *dense), tuple(results))
+    expanded = substitute(plain.roots, {symbol: s.expansion for symbol, s in structured.items()})
+    function = Function(name, (*symbols, *(w.symbol for w in weights)), tuple(zip(dict(results), expanded, strict=True)))
+    outer.model.layers[name] = model.Layer(
+        name, function, tuple(inputs), tuple(outputs), tuple(weights), plain, tuple(structured.values()), statement.span
+    )
     kind = max(t.kind for _, t in results)
-    return Layered(name, tuple(inputs), tuple(outputs), tuple(sizes.items()), function, kind=kind)
+    return Layered(name, tuple(inputs), tuple(outputs), tuple(sizes.items()), function, plain, kind=kind)
 
 
 def _apart(checker: Checker) -> Checker:
-    """The same check with a list of weights of its own."""
-    return replace(checker, weights=[])
+    """The same check with lists of weights of its own."""
+    return replace(checker, weights=[], structured=[])
 
 
 def _inputs(inner: Declarer, statement: tree.LayerDefinition) -> tuple[list[tuple[str, tuple[str, ...]]], list[Term]]:

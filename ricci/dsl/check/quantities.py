@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ricci.dsl import build, model, tree
+from ricci.dsl import build, tree
 from ricci.dsl.check import indices
 from ricci.dsl.check.agreement import demand_unit, numeric, short
 from ricci.dsl.check.context import Checker, Context, Side, error
@@ -15,8 +15,9 @@ from ricci.dsl.check.edits import declared_unit
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.sides import ENDS, NoSide, coordinates, surfaces
 from ricci.dsl.check.special import one_array
+from ricci.dsl.check.structured import defined, structure_of
 from ricci.dsl.check.values import Axis, Loaded, Sided, Value, leaves, paths
-from ricci.dsl.model import Load, Param, Quantity, Unit, Weight
+from ricci.dsl.model import Load, Param, Quantity, Structured, Unit, Weight
 from ricci.dsl.ops.const import value_of as constant_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, Type
@@ -25,8 +26,6 @@ from ricci.errors import CheckFailed
 
 if TYPE_CHECKING:
     from ricci.dsl.check.declarations import Declarer
-
-STRUCTURES = ("lowrank", "kron", "tucker", "tt", "btt", "monarch", "sparse")
 
 
 def make_param(declarer: Declarer, item: tree.ParamDef, statement: tree.ParamDeclaration) -> Value:
@@ -135,12 +134,14 @@ def make_tensor(declarer: Declarer, item: tree.TensorDef, prefix: str) -> Value:
     if rank:
         raise error("E0206", "the rank of a tensor is the number of its indices", item.type)
     unit = unit or Unit()
-    structure = _structure(declarer, item)
+    note = structure_of(declarer, item)
     name = prefix + item.name.id
+    if note is not None:
+        return _structured(declarer, item, defined(declarer, item, note, name, axes, kind, unit), bool(prefix))
     value = _tensor_value(declarer, item, axes, kind, unit, context)
     symbol = build.symbol(name, Type(kind, axes))
     given = build.conform(value, symbol.type) if isinstance(value, Term) else value
-    weight = Weight(name, symbol, tuple(axes), structure, item.span, given, unit)
+    weight = Weight(name, symbol, tuple(axes), item.span, given, unit)
     if prefix:
         declarer.checker.weights.append(weight)
     elif value is None:
@@ -172,20 +173,16 @@ def _tensor_value(
     return value.term
 
 
-def _structure(declarer: Declarer, item: tree.TensorDef) -> model.Call | None:
-    """`@btt(cores=2)`: the structure of a weight."""
-    found: model.Call | None = None
-    for note in item.annotations:
-        if note.name.id in STRUCTURES:
-            arguments = tuple(scalar_of(a, declarer.context()).term for a in note.arguments if isinstance(a, tree.Expr))
-            keywords = tuple(
-                (k.name.id, scalar_of(k.value, declarer.context()).term) for k in note.arguments if isinstance(k, tree.Keyword)
-            )
-            found = model.Call(note.name.id, arguments, keywords, note.span)
-            declarer.checker.lacking(f"the structure `@{note.name.id}` of the weight `{item.name.id}`", note.span)
-        else:
-            declarer.checker.annotation(note)
-    return found
+def _structured(declarer: Declarer, item: tree.TensorDef, found: Structured, of_layer: bool) -> Value:
+    """The tensor as what its cores make of it; in a layer its symbol, which the layer replaces when all of it is read."""
+    if of_layer:
+        declarer.checker.weights += found.cores
+        declarer.checker.structured.append(found)
+    else:
+        declarer.model.tensors |= {core.name: core for core in found.cores}
+        declarer.model.structured[found.name] = found
+    term = found.symbol if of_layer else found.expansion
+    return Value(term, NUMBER, found.order, family=len(found.order), origin=item.name.span)
 
 
 # lets and functions

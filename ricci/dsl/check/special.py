@@ -18,7 +18,7 @@ from ricci.dsl.check.reductions import log_of_sum
 from ricci.dsl.check.values import Axis, DataSet, Layered, Loaded, Namespace, Network, Recipe, Text, Value, mapped
 from ricci.dsl.model import LAST, Load
 from ricci.dsl.term import Term
-from ricci.dsl.types import Kind, Size
+from ricci.dsl.types import Kind, Size, Type
 from ricci.dsl.units import NUMBER, multiply, raised
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -299,10 +299,14 @@ def braket(call: Applied, context: Context) -> Value:
 
 
 def flops(call: Applied, context: Context) -> Value:
-    """flops(L): floating-point operations of a layer."""
-    _layer(call.node.positional[0], context)
-    context.lacking("`flops`: the operations that a layer costs", call.node.span)
-    return Value(context.checker.placeholder("flops", Kind.REAL, {}), NUMBER, ())
+    """flops(L): floating-point operations of a layer as the optimizer arranges it, a number that is known when all sizes are."""
+    layer = _layer(call.node.positional[0], context)
+    if layer.function is None:
+        context.lacking(f"`flops` of `{layer.name}`", call.node.span)
+        return Value(context.checker.placeholder("flops", Kind.REAL, {}), NUMBER, ())
+    name = f"flops({layer.name})"
+    context.checker.model.counts[name] = layer.plain if layer.dense else layer.function
+    return Value(build.symbol(name, Type(Kind.REAL)), NUMBER, ())
 
 
 def _layer(node: tree.Expr, context: Context) -> Layered:
@@ -313,8 +317,9 @@ def _layer(node: tree.Expr, context: Context) -> Layered:
 
 
 def dense(call: Applied, context: Context) -> Layered:
-    """dense(L): the layer without the structure of its weights."""
-    return _layer(call.node.positional[0], context)
+    """dense(L): the layer with its weights as dense arrays: the same values, other operations."""
+    layer = _layer(call.node.positional[0], context)
+    return layer if layer.dense or layer.function is None else replace(layer, name=f"dense({layer.name})", dense=True)
 
 
 def stack(call: Applied, context: Context) -> Layered:

@@ -76,13 +76,18 @@ class Text:
 
 @dataclass(frozen=True)
 class Layered:
-    """A layer that can be called. `depth` > 1: composed with itself. `function` is None while only its signature is known."""
+    """A layer that can be called. `depth` > 1: composed with itself. `function` is None while only its signature is known.
+
+    `plain` is the function of dense weights. `dense`: its operations are those of `plain` (`dense(L)`); its values are the same.
+    """
 
     name: str
     inputs: tuple[tuple[str, tuple[str, ...]], ...]
     outputs: tuple[tuple[str, tuple[str, ...]], ...]
     sizes: tuple[tuple[str, Size], ...]
     function: Any = None
+    plain: Any = None
+    dense: bool = False
     depth: int = 1
     kind: Kind = Kind.REAL
 

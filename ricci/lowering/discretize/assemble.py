@@ -106,7 +106,9 @@ class Assembly:
             symbol = self._program_symbol(param.symbol)
             self.arguments.append(Argument(name, symbol, "param", value, param.order, param.unit, span=param.span))
         for weight in self.model.tensors.values():
-            self.arguments.append(Argument(weight.name, weight.symbol, "weight", None, weight.order, weight.unit, span=weight.span))
+            self.arguments.append(
+                Argument(weight.name, weight.symbol, "weight", None, weight.order, weight.unit, span=weight.span, fan=weight.fan)
+            )
         for layer in self.model.layers.values():
             weights = {name_of(w.symbol): w for w in layer.weights}
             for symbol in layer.function.params:
@@ -114,8 +116,8 @@ class Assembly:
                 orders = dict(layer.inputs)
                 order = known.order if known is not None else orders.get(name_of(symbol).rpartition(".")[2], tuple(symbol.axes))
                 role, value = ("weight", known.value) if known is not None else ("data", None)
-                unit, span = (known.unit, known.span) if known is not None else (Unit(), layer.span)
-                self.arguments.append(Argument(name_of(symbol), symbol, role, value, order, unit, span=span))
+                unit, span, fan = (known.unit, known.span, known.fan) if known is not None else (Unit(), layer.span, 0)
+                self.arguments.append(Argument(name_of(symbol), symbol, role, value, order, unit, span=span, layer=layer.name, fan=fan))
 
     def _program_symbol(self, symbol: Term) -> Term:
         known = self.lowering.unknowns.get(symbol)
@@ -370,6 +372,7 @@ class Assembly:
             tuple(dict.fromkeys(self.lowering.points)),
             self.options.span,
             self.model.time_unit,
+            dict(self.model.counts),
         )
 
 
