@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import FunctionType
 from typing import Protocol, TypeVar, cast
 
@@ -56,6 +56,9 @@ class Extraction:
     nodes: int
 
 
+Priced = dict[Node, tuple[int, tuple[int, ...]]]  # node -> its price, the classes that it needs
+
+
 class Problem:
     """The part of a space below the roots as flat arrays."""
 
@@ -72,11 +75,11 @@ class Problem:
         self.begin: list[int] = [0]
         self.child: list[int] = []
         for i, c in enumerate(self.classes):
-            for node, price in table[c].items():
+            for node, (price, below) in table[c].items():
                 self.nodes.append(node)
                 self.owner.append(i)
                 self.cost.append(price)
-                self.child.extend(self.number[d] for d in cost.children(node))
+                self.child += [self.number[d] for d in below]
                 self.begin.append(len(self.child))
             self.first.append(len(self.nodes))
         counts = [0] * (len(self.classes) + 1)
@@ -87,14 +90,14 @@ class Problem:
         self.above, fill = counts, list(counts)
         self.parent = [0] * len(self.child)
         for n in range(len(self.nodes)):
-            for k in range(self.begin[n], self.begin[n + 1]):
-                self.parent[fill[self.child[k]]] = n
-                fill[self.child[k]] += 1
+            for d in self.child[self.begin[n] : self.begin[n + 1]]:
+                self.parent[fill[d]] = n
+                fill[d] += 1
 
 
-def _usable(space: Space, roots: Sequence[int], cost: NodeCost) -> dict[int, dict[Node, int]]:
+def _usable(space: Space, roots: Sequence[int], cost: NodeCost) -> dict[int, Priced]:
     """Classes below the roots with the nodes that may be extracted and all of whose children can be computed."""
-    table: dict[int, dict[Node, int]] = {}
+    table: dict[int, Priced] = {}
     stack = [space.find(r) >> 1 for r in roots]
     users: dict[int, list[tuple[int, Node]]] = {}
     while stack:
@@ -107,31 +110,30 @@ def _usable(space: Space, roots: Sequence[int], cost: NodeCost) -> dict[int, dic
             below = cost.children(node)
             if price is None or c in below:
                 continue
-            table[c][node] = price
+            table[c][node] = price, below
             for d in below:
                 users.setdefault(d, []).append((c, node))
                 if d not in table:
                     stack.append(d)
-    return _computable(table, users, cost)
+    return _computable(table, users)
 
 
-def _computable(table: dict[int, dict[Node, int]], users: dict[int, list[tuple[int, Node]]], cost: NodeCost) -> dict[int, dict[Node, int]]:
+def _computable(table: dict[int, Priced], users: dict[int, list[tuple[int, Node]]]) -> dict[int, Priced]:
     """The classes that have a finite form, with the nodes all of whose children have one."""
     ready: dict[int, None] = {}
-    waiting: dict[tuple[int, Node], int] = {}
+    waiting: dict[int, dict[Node, int]] = {}
     for c, nodes in table.items():
-        for node in nodes:
-            waiting[c, node] = len(cost.children(node))
-            if not waiting[c, node]:
-                ready.setdefault(c)
+        waiting[c] = {node: len(below) for node, (_, below) in nodes.items()}
+        if not all(waiting[c].values()):
+            ready[c] = None
     order = list(ready)
     for d in order:
         for c, node in users.get(d, ()):
-            waiting[c, node] -= 1
-            if not waiting[c, node] and c not in ready:
+            left = waiting[c][node] = waiting[c][node] - 1
+            if not left and c not in ready:
                 ready[c] = None
                 order.append(c)
-    return {c: {n: p for n, p in table[c].items() if not waiting[c, n]} for c in ready}
+    return {c: {n: p for n, p in table[c].items() if not waiting[c][n]} for c in ready}
 
 
 def extract(
@@ -142,7 +144,7 @@ def extract(
     compiled = len(problem.nodes) >= COMPILED_FROM
     run = _Run(problem, compiled)
     starts = {name: run.seeded(pairs) for name, pairs in seeds.items()}
-    starts["tree"] = run.tree()
+    starts["tree"] = run.tree
     starts["greedy"] = run.greedy()
     costs = {name: run.total(choice) for name, choice in starts.items() if choice is not None}
     limit, kicks = (effort.compiled_steps, effort.compiled_kicks) if compiled else (effort.steps, effort.kicks)
@@ -203,12 +205,20 @@ class _Run:
     def _refreshed(self, state: Integers, uses: Integers, now: Integers) -> None:
         self._refresh(state, uses, self.value, self.first, self.cost, self.begin, self.child, now)
 
+    @cached_property
     def tree(self) -> list[int]:
         """Every class by the node whose tree is cheapest."""
         n = len(self.problem.classes)
         state, uses, now = self.array(self.problem.first[:-1]), self.array([0] * n), self.array([0] * 6)
         self._refreshed(state, uses, now)
         return [int(v) for v in state]
+
+    @cached_property
+    def _places(self) -> list[dict[Node, int]]:
+        """Of every class, node -> its number."""
+        problem = self.problem
+        ends = zip(problem.first, problem.first[1:], strict=False)
+        return [{problem.nodes[i]: i for i in range(begin, end)} for begin, end in ends]
 
     def greedy(self) -> list[int] | None:
         """Root after root, each by the node that adds least to what is there."""
@@ -224,15 +234,14 @@ class _Run:
     def seeded(self, pairs: Sequence[tuple[int, Node]]) -> list[int] | None:
         """The seed's nodes, the tree's choice where it says nothing; None if that needs itself."""
         problem = self.problem
-        choice = self.tree()
+        choice = list(self.tree)
         taken: set[int] = set()
-        known: dict[tuple[int, Node], int] = {(problem.owner[i], node): i for i, node in enumerate(problem.nodes)}
         for c, node in pairs:
             i = problem.number.get(problem.space.find(2 * c) >> 1)
             if i is None or i in taken:
                 continue
             current = problem.space.current(node)
-            found = None if current is None else known.get((i, current))
+            found = None if current is None else self._places[i].get(current)
             if found is not None:
                 choice[i] = found
                 taken.add(i)
