@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ricci import cost, defects
-from ricci.cost import Price, Sizes
+from ricci.cost import TRANSFORMS, Price, Sizes
 from ricci.dsl.ops import OPERATORS
 from ricci.dsl.program import Program
 from ricci.dsl.push import push_reindexes
@@ -20,6 +20,7 @@ from ricci.egraph.planners import propose
 from ricci.egraph.pricing import UNITS, NodePrice
 from ricci.egraph.ruleset import Rule, all_rules, relevant
 from ricci.egraph.space import Node, Space
+from ricci.egraph.structure import Facts
 from ricci.egraph.terms import Loader, Reader, new_space, stated
 from ricci.egraph.verify import mismatch
 from ricci.errors import Diagnostic, RicciError
@@ -64,7 +65,7 @@ def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT) -> tu
     functions = {}
     for name, function in program.functions.items():
         try:
-            functions[name], own = optimize_function(function, level, machine, program.sizes)
+            functions[name], own = optimize_function(function, level, machine, program.sizes, routines_of(name))
         except Exception as error:
             functions[name], own = function, given_up(function, Price("time", machine), program.sizes, error)
         if own is not None:
@@ -75,18 +76,31 @@ def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT) -> tu
 
 
 def optimize_function(
-    function: Function, level: int = 2, machine: Machine = DEFAULT, sizes: dict[str, int] | None = None
+    function: Function,
+    level: int = 2,
+    machine: Machine = DEFAULT,
+    sizes: dict[str, int] | None = None,
+    routines: frozenset[str] = frozenset(),
 ) -> tuple[Function, FunctionReport | None]:
-    """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves)."""
+    """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves).
+
+    `routines` are those of libraries that may be called where the function is: inside of compiled loops none are.
+    """
     if level <= 1 or not worthwhile(function.roots):
         return function, None
     start, found = _with_optimized_bodies(function, level, machine, sizes or {})
-    run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {})
+    run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {}, routines=routines)
     roots = run.result()
     results = tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))
     report = run.report(function.name, [name for name, _ in function.results])
     report.diagnostics = [*found, *report.diagnostics]
     return Function(function.name, function.params, results), report
+
+
+def routines_of(name: str) -> frozenset[str]:
+    """Routines of libraries that a function of a program may call: none in those that the time loop instantiates."""
+    looped = name in ("rhs", "rhs_tangent", "rhs_time", "advance") or name.startswith(("event:", "apply:"))
+    return frozenset() if looped else TRANSFORMS
 
 
 def given_up(function: Function, price: Price, sizes: Mapping[str, int], error: Exception) -> FunctionReport:
@@ -140,8 +154,11 @@ class Optimization:
         sizes: dict[str, int],
         given: Mapping[Term, Range] | None = None,
         rules: Sequence[Rule] | None = None,
+        facts: Mapping[Term, Facts] | None = None,
+        routines: frozenset[str] = frozenset(),
     ) -> None:
         self.given = dict(given or {})
+        self.facts, self.routines = dict(facts or {}), routines
         self.rules = all_rules() if rules is None else rules
         self.engine: Found | None = None
         self.before = list(roots)
@@ -169,7 +186,7 @@ class Optimization:
 
     def check(self, found: Sequence[Term]) -> bool:
         """Whether terms differ in value from the source; then a diagnostic says where."""
-        wrong = mismatch(self.before, found, self.known, self.given)
+        wrong = mismatch(self.before, found, self.known, self.given, self.facts)
         if wrong is not None:
             facts = {name: show_function(_function(name, terms)) for name, terms in (("source", self.before), ("optimized", found))}
             remark = defects.write(None, {"difference": wrong, "sizes": str(self.known), **facts})
@@ -218,7 +235,8 @@ class Optimization:
 
     def plan(self) -> None:
         level = self.level
-        done = propose(self.loader, self.price, self.sizes, self.stated, self.seeds, level.rounds, level.proposals, level.nodes)
+        limits = level.rounds, level.proposals, level.nodes
+        done = propose(self.loader, self.price, self.sizes, self.stated, self.seeds, *limits, self.facts, self.routines)
         self.steps += [Step(phase, name, count) for phase, name, count in done]
 
     def choose(self, refs: Sequence[int]) -> list[Term]:

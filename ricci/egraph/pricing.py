@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+from ricci.cost import TRANSFORMS, Price, Sizes, transform_cost
 from ricci.cost import Axes as Extents
-from ricci.cost import Price, Sizes
 from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
@@ -124,6 +124,8 @@ class NodePrice:
             return self.price.function(op, self.points(c))
         if op in ("cast", "proj"):
             return 0.0
+        if op == "library" and isinstance(payload, tuple) and payload[1][0] in TRANSFORMS:
+            return transform_cost(payload[1], dict(self.space.axes[self.child(node.children[0])]), self.price, self.sizes)
         return 0.0 if isinstance(payload, tuple) and payload and payload[0] in ("cast", "proj") else self.price.other(self.points(c))
 
     def _contraction(self, c: int, node: Node) -> float:

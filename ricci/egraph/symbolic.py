@@ -17,11 +17,13 @@ from ricci import defects
 from ricci.cost import Price
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.term import Term
+from ricci.egraph.analyses import Range
 from ricci.egraph.border import SPELLED, Border, Form, parts_of, postorder, range_of
 from ricci.egraph.explain import FunctionReport
 from ricci.egraph.optimize import LEVELS, Level, Optimization, said
 from ricci.egraph.pricing import NOTHING, NodePrice
 from ricci.egraph.space import Node
+from ricci.egraph.structure import WORDS, Facts, facts_of_word
 from ricci.egraph.verify import mismatch
 from ricci.errors import Diagnostic, RicciError, UnsoundRule
 
@@ -37,7 +39,9 @@ def simplify(expressions: Any, cost: str = "ops", given: Mapping[Any, Any] | Non
 
     expressions  SymPy expressions or terms, computed together: what they share is paid once
     cost         "ops" scalar operations, "time" predicted seconds, "size" number of operators
-    given        what is known of symbols or subexpressions: {x: "positive" | "nonnegative" | "nonzero" | "real" | .. | (lo, hi)}
+    given        what is known of symbols or subexpressions: {x: "positive" | "nonnegative" | "nonzero" | "real" | .. | (lo, hi)}; of
+                 symbols that are square matrices also "symmetric", "orthogonal", "diagonal", "lower", "upper", "circulant";
+                 several facts of one term are a list
     Expressions come back as they are where nothing cheaper is found; nothing is assumed that is not given. SymPy expressions follow
     SymPy's own algebra of rational functions, which cancels common factors without asking whether they can be zero; terms keep them
     until they are known not to be. What does not commute is left as it is. Texts are refused: nothing is evaluated.
@@ -76,11 +80,30 @@ def simplify_and_explain(
 
 
 def _simplified_terms(items: list[Term], price: Price, level: Level, given: Mapping[Any, Any]) -> tuple[list[Term], Optimization]:
-    for key in given:
-        if not isinstance(key, Term):
-            raise RicciError("E0904", f"`given` speaks of {key!r}, which is no term, as the expressions are")
-    run = Optimization(items, level, price, {}, {t: range_of(t, f) for t, f in given.items()})
+    ranges: dict[Term, Range] = {}
+    facts: dict[Term, Facts] = {}
+    for t, words in given.items():
+        if not isinstance(t, Term):
+            raise RicciError("E0904", f"`given` speaks of {t!r}, which is no term, as the expressions are")
+        for fact in words if isinstance(words, list) else [words]:
+            if fact in WORDS:
+                facts[t] = facts.get(t, Facts()).meet(_facts_of(t, fact))
+            else:
+                ranges[t] = ranges.get(t, Range()).meet(range_of(t, fact))
+    for t in facts.keys() & ranges.keys():
+        if facts[t].bands and ranges[t].excludes_zero:
+            raise RicciError("E0904", f"`{t}` cannot be zero and have zeros beside its diagonal")
+    run = Optimization(items, level, price, {}, ranges, facts=facts)
     return run.result(), run
+
+
+def _facts_of(t: Term, word: str) -> Facts:
+    """What a word says of a matrix; E0904 for what is none."""
+    found = facts_of_word(t, word)
+    if found is None:
+        what = "a real matrix" if word == "orthogonal" else "a matrix"
+        raise RicciError("E0904", f"`{t}` is given as {word!r}: it is no symbol with two axes of one size, {what}")
+    return found
 
 
 def _simplified_sympy(items: list[Any], price: Price, level: Level, given: Mapping[Any, Any]) -> tuple[list[Any], Optimization]:

@@ -16,6 +16,7 @@ from ricci.dsl.reference import evaluate
 from ricci.dsl.term import Term, subfunctions, symbols, walk
 from ricci.dsl.types import Dim, Kind, TupleType, Type
 from ricci.egraph.analyses import UNKNOWN, Range
+from ricci.egraph.structure import Facts, impose
 
 POINTS = 3
 TRIES = 30  # draws until what is given of expressions holds
@@ -68,16 +69,25 @@ def random_value(type_: Type, sizes: dict[str, int], generator: np.random.Genera
     return np.asarray(signed, const.DTYPES[type_.kind])
 
 
-def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int], given: Mapping[Term, Range] = {}) -> str | None:
-    """What differs between two lists of terms, or None if they agree at all points (to rounding, however much of it there is)."""
+def mismatch(
+    before: Sequence[Term],
+    after: Sequence[Term],
+    known: dict[str, int],
+    given: Mapping[Term, Range] = {},
+    facts: Mapping[Term, Facts] = {},
+) -> str | None:
+    """What differs between two lists of terms, or None if they agree at all points (to rounding, however much of it there is).
+
+    Points are such that all that is `given` of ranges and all `facts` of structure hold.
+    """
     sizes = tiny_sizes(before, known)
     work = max(cost.cost(terms, "ops", sizes=sizes) for terms in (before, after))
     if work > LARGEST:
         return None
     points = POINTS if work < LARGEST / 100 else 1
-    inputs = [s for s in symbols([*before, *after, *given]) if name_of(s) not in CONSTANTS and not name_of(s).startswith("#")]
+    inputs = [s for s in symbols([*before, *after, *given, *facts]) if name_of(s) not in CONSTANTS and not name_of(s).startswith("#")]
     for seed in range(points):
-        values = _point(sorted(inputs, key=name_of), sizes, seed, given)
+        values = _point(sorted(inputs, key=name_of), sizes, seed, given, facts)
         if values is None:
             continue
         with np.errstate(all="ignore"):
@@ -89,15 +99,18 @@ def mismatch(before: Sequence[Term], after: Sequence[Term], known: dict[str, int
     return None
 
 
-def _point(inputs: Sequence[Term], sizes: dict[str, int], seed: int, given: Mapping[Term, Range]) -> dict[str, NDArray[Any]] | None:
+def _point(
+    inputs: Sequence[Term], sizes: dict[str, int], seed: int, given: Mapping[Term, Range], facts: Mapping[Term, Facts]
+) -> dict[str, NDArray[Any]] | None:
     """Values of symbols for which all that is given holds; None if none was found."""
     generator = np.random.default_rng(seed + 1)
-    others = {t: r for t, r in given.items() if t.op != "symbol" and t.kind < Kind.COMPLEX}
+    others = {t: r for t, r in given.items() if (t.op != "symbol" or t in facts) and t.kind < Kind.COMPLEX}
     for _ in range(TRIES):
         values = {name_of(s): random_value(s.type, sizes, generator, given.get(s, UNKNOWN)) for s in inputs}
         if seed == 0:  # functions with a restricted domain see at least one point inside it
             free = {name_of(s) for s in inputs if given.get(s, UNKNOWN) == UNKNOWN}
             values = {name: np.abs(v) if name in free and np.asarray(v).dtype.kind == "f" else v for name, v in values.items()}
+        values |= {name_of(s): impose(values[name_of(s)], facts[s]) for s in inputs if s in facts}
         with np.errstate(all="ignore"):
             found = evaluate(list(others), values, sizes)
         if all(np.all((r.lo <= v) & (v <= r.hi)) for v, r in zip(found, others.values(), strict=True)):

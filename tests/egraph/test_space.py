@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ricci.cost import Price, Sizes
+from ricci.cost import TRANSFORMS, Price, Sizes
 from ricci.dsl import build
 from ricci.dsl.reference import evaluate
 from ricci.dsl.types import Kind, Size, Type
@@ -47,7 +47,7 @@ def test_random_choices_have_the_value_of_the_source(s, seed):
     space.trace = []
     refs = loader.load([s.term])
     trace, space.trace = space.trace, None
-    propose(loader, Price("time"), Sizes(s.dims, 16), {}, {}, rounds=2, limit=60, nodes=400)
+    propose(loader, Price("time"), Sizes(s.dims, 16), {}, {}, rounds=2, limit=60, nodes=400, facts={}, routines=TRANSFORMS)
     roots = [space.find(r) for r in refs]
     found = extract(space, roots, RandomPrice(space, seed, ("ops", "time")[seed % 2]), {"source": trace}, FEW)
     (term,) = Reader(space, found.choice, loader.templates).read(roots, [s.term])
@@ -117,7 +117,7 @@ def test_plain_and_compiled_loops_find_the_same(monkeypatch):
     space = new_space()
     loader = Loader(space)
     refs = loader.load([*roots, build.mul(*roots[:2]), build.add(*roots)])
-    propose(loader, Price("ops"), Sizes({}, 16), {}, {}, rounds=2, limit=200, nodes=2_000)
+    propose(loader, Price("ops"), Sizes({}, 16), {}, {}, rounds=2, limit=200, nodes=2_000, facts={}, routines=frozenset())
     for seed in range(6):
         price = RandomPrice(space, seed, "ops")
         found = []

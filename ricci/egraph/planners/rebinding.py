@@ -1,0 +1,279 @@
+"""Changes of summation variables: sums over an axis that is read only in parts, shifted, or at one place.
+
+    Sum_n over n = q*n1 + n2              where factors read n div q and n mod q (Kronecker products, merged axes)
+    Sum_{n1,n2} over n = q*n1 + n2        where all factors read the merged axis
+    Sum_x u[x + c mod n] = Sum_x u[x]     periodic shifts, also by other labels (products of circulants)
+    Sum_j [j == e] f[j] = f[e]            indicators, diagonals, placed values; a band of w places is a sum over w
+    Sum_x [a <= x < b] f[x]               as a sum over b - a places
+    Sum_a Q[a, b] Q[a, c] = [b == c]      orthogonal Q
+
+Free axes that are read only in parts, or only as differences, are split or joined too: the result is computed over the parts and
+read back by an index map, factor by factor, so that (A kron B) (C kron D) is (A C) kron (B D). Every step is an exact bijection or
+an exact elimination; a step is taken where it leaves fewer compound indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ricci.cost import Sizes
+from ricci.dsl.division import exact_quotient
+from ricci.dsl.index import Guard, Index
+from ricci.dsl.ops.reindex import Pull
+from ricci.dsl.types import Size, at_most
+from ricci.egraph.indexed import Emitter, IndexedProduct, Opener, compound, single_label
+from ricci.egraph.space import Node, Space
+from ricci.egraph.structure import Structure
+from ricci.egraph.terms import Loader
+
+STEPS = 40  # changes of variables of one product
+NODES = 4  # forms of one class that are opened
+
+
+def rebind(loader: Loader, sizes: Sizes, structure: Structure, limit: int) -> tuple[int, list[tuple[int, IndexedProduct]]]:
+    """Propose the products with changed variables; how many there were, and all contractions in their simplest form by class."""
+    space = loader.space
+    opener, emitter = Opener(loader, structure), Emitter(loader)
+    found: list[tuple[int, IndexedProduct]] = []
+    made = 0
+    for c in space.classes():
+        for node in [n for n in space.nodes[c] if worth_opening(space, n)][:NODES]:
+            product = opener.opened(c, node)
+            if product is None or made >= limit:
+                continue
+            simplest = Rebinder(sizes, structure).simplest(product)
+            if simplest is not product or product.retold:
+                made += 1
+                space.union(emitter.emitted(simplest), 2 * c)
+            if node.op == "contract":
+                found.append((2 * c, simplest))
+    return made, found
+
+
+def worth_opening(space: Space, node: Node) -> bool:
+    """A contraction; or a product of merged axes."""
+    if node.op == "contract":
+        return True
+    return node.op == "product" and any(_reads_parts(space, r) for r in node.children)
+
+
+def _reads_parts(space: Space, ref: int) -> bool:
+    """Whether a value is read at n div q or n mod q of an axis n longer than q."""
+    for node in space.nodes[space.find(ref) >> 1]:
+        if isinstance(node.payload, Pull):
+            sizes = dict(node.payload.axes)
+            atoms = [atom for _, e in node.payload.entries for atom in compound(e) if atom.kind in ("div", "mod")]
+            if any(all(atom.size is not sizes[axis] for axis in atom.inner.axes) for atom in atoms):
+                return True
+    return False
+
+
+class Rebinder:
+    """Steps on one product until none makes it simpler."""
+
+    def __init__(self, sizes: Sizes, structure: Structure) -> None:
+        self.extents, self.structure = sizes, structure
+
+    def simplest(self, product: IndexedProduct) -> IndexedProduct:
+        """The product itself where no step applies."""
+        for _ in range(STEPS):
+            found = self._step(product)
+            if found is None:
+                return product
+            product = found
+        return product
+
+    def _step(self, product: IndexedProduct) -> IndexedProduct | None:
+        if product.number == 0:
+            return None
+        for step in (self._orthonormal, self._eliminated, self._restricted, self._same_place):
+            found = step(product)
+            if found is not None:
+                return found
+        for candidates in (self._splits, self._shifts, self._joins, self._differences):
+            for candidate in candidates(product):
+                if candidate.weight < product.weight:
+                    return candidate
+        return None
+
+    # sums that need not be done
+
+    def _orthonormal(self, product: IndexedProduct) -> IndexedProduct | None:
+        """Two equal factors Q that share a summed label nobody else reads: an indicator."""
+        fs = product.factors
+        for i, f in enumerate(fs):
+            for a, b in sorted(self.structure.of(f.ref >> 1).orthonormal):
+                label = f.own[a].single_axis
+                if label is None or label in product.out or len(f.index) != 2:
+                    continue
+                if product.sizes[label] is not dict(self.structure.space.axes[f.ref >> 1])[a]:
+                    continue
+                readers = [k for k, h in enumerate(fs) if label in h.labels]
+                if len(readers) != 2 or i != readers[0] or any(label in guard.axes for guard in product.guards):
+                    continue
+                g = fs[readers[1]]
+                if g.ref == f.ref and g.own[a] == f.own[a] and label not in f.own[b].axes | g.own[b].axes:
+                    rest = tuple(h for k, h in enumerate(fs) if k not in readers)
+                    kept = {name: size for name, size in product.sizes.items() if name != label}
+                    equal = Guard.equal(f.own[b], g.own[b])
+                    return replace(product, factors=rest, guards=(*product.guards, equal), sizes=kept).normal()
+        return None
+
+    def _eliminated(self, product: IndexedProduct) -> IndexedProduct | None:
+        """A bound label that a guard holds to a few places: replaced by their number."""
+        for label in product.bound:
+            if product.sizes[label].constant == 1:
+                return product.substituted({label: Index.of(0)}, {})
+        for guard in product.guards:
+            if guard.lo is None or guard.hi is None:
+                continue
+            width = guard.hi - guard.lo
+            for label in product.bound:
+                solved = single_label(guard.index, label)
+                if solved is None or not self._narrow(width, product.sizes[label]):
+                    continue
+                s, rest = solved
+                sizes: dict[str, Size] = {}
+                place = guard.lo - rest
+                if width != 1:
+                    (name,) = product.fresh()
+                    sizes, place = {name: width}, place + Index.axis(name)
+                place = place * s
+                return product.substituted({label: place}, sizes, [Guard(0, place, product.sizes[label])])
+        return None
+
+    def _narrow(self, width: Size, size: Size) -> bool:
+        """Whether a band is one place, or a number of them that is much smaller than the axis."""
+        return width == 1 or (width.constant is not None and width.constant > 1 and 2 * width.constant < self.extents.extent(size))
+
+    def _restricted(self, product: IndexedProduct) -> IndexedProduct | None:
+        """A bound label that a guard holds to a range: counted from the start of that."""
+        for guard in product.guards:
+            label = guard.index.single_axis
+            if label is None or label in product.out or guard.lo is None or guard.hi is None:
+                continue
+            size = guard.hi - guard.lo
+            if at_most(guard.lo, guard.hi) is True and at_most(size, product.sizes[label]) is True and size is not product.sizes[label]:
+                (name,) = product.fresh()
+                return product.substituted({label: Index.axis(name) + guard.lo}, {name: size})
+        return None
+
+    def _same_place(self, product: IndexedProduct) -> IndexedProduct | None:
+        """Under [i == j] of free labels, factors read i for j."""
+        for guard in product.guards:
+            if len(guard.axes) != 2 or guard.lo != 0 or guard.hi != 1:
+                continue
+            i, j = sorted(guard.axes)
+            if (
+                guard.index not in (Index.axis(i) - Index.axis(j), Index.axis(j) - Index.axis(i))
+                or product.sizes[i] is not product.sizes[j]
+            ):
+                continue
+            if any(j in f.labels for f in product.factors):
+                factors = tuple(f.substituted({j: Index.axis(i)}) for f in product.factors)
+                return replace(product, factors=factors).normal()
+        return None
+
+    # bijections
+
+    def _splits(self, product: IndexedProduct) -> Iterator[IndexedProduct]:
+        """Labels n = q*n1 + n2 where something reads n div q or n mod q."""
+        wanted: dict[tuple[str, Size], None] = {}
+        for e in product.indices():
+            for atom in compound(e):
+                if atom.kind in ("div", "mod"):
+                    for label in sorted(atom.inner.axes):
+                        wanted[label, atom.size] = None
+        for label, q in wanted:
+            p = exact_quotient(product.sizes[label], q)
+            if p is None or p == 1 or q == 1:
+                continue
+            high, low = product.fresh(2)
+            whole = Index.axis(high) * q + Index.axis(low)
+            changed = product.substituted({label: whole}, {high: p, low: q})
+            if label in product.out:
+                out = {name: e for name, e in product.out.items() if name != label}
+                axes, place = dict(product.axes), product.out[label]
+                changed = replace(changed, out={**out, high: place.div(q).within(axes), low: place.mod(q).within(axes)})
+            yield changed
+
+    def _shifts(self, product: IndexedProduct) -> Iterator[IndexedProduct]:
+        """Bound labels that a factor reads as (+-label + rest) mod their size: that becomes the label."""
+        wanted: dict[tuple[str, Index], None] = {}
+        for f in product.factors:
+            for _, e in f.index:
+                if len(e.terms) == 1 and not e.constant.terms and e.terms[0][0].kind == "mod" and e.terms[0][1] == 1:
+                    for label in sorted(e.axes):
+                        if label not in product.out and product.sizes[label] is e.terms[0][0].size:
+                            wanted[label, e.terms[0][0].inner] = None
+        for label, inner in wanted:
+            solved = single_label(inner, label)
+            if solved is not None:
+                s, rest = solved
+                (name,) = product.fresh()
+                size = product.sizes[label]
+                yield product.substituted({label: ((Index.axis(name) - rest) * s).mod(size)}, {name: size})
+
+    def _joins(self, product: IndexedProduct) -> Iterator[IndexedProduct]:
+        """Bound labels n1, n2 that are read as q*n1 + n2, n2 < q."""
+        wanted: dict[tuple[str, str], None] = {}
+        for e in product.indices():
+            plain = [(atom.axis, k) for atom, k in e.terms if atom.kind == "axis" and atom.axis not in product.out]
+            for high, k in plain:
+                for low, m in plain:
+                    if high != low and k == m * product.sizes[low]:
+                        wanted[high, low] = None
+        for high, low in wanted:
+            (name,) = product.fresh()
+            q = product.sizes[low]
+            new = {high: Index.axis(name).div(q), low: Index.axis(name).mod(q)}
+            yield product.substituted(new, {name: product.sizes[high] * q})
+
+    def _differences(self, product: IndexedProduct) -> Iterator[IndexedProduct]:
+        """Free labels i, k of one size n that are read only through (i +- k) mod n: one label."""
+        pairs: dict[tuple[str, str], None] = {}
+        for e in product.indices():
+            for atom in compound(e):
+                free = sorted(label for label in atom.inner.axes if label in product.out)
+                pairs.update({(i, k): None for i in free for k in free if i < k and product.sizes[i] is product.sizes[k] is atom.size})
+        for i, k in pairs:
+            size = product.sizes[i]
+            for s in (1, -1):
+                (name,) = product.fresh()
+                changed = product.substituted({i: (Index.axis(name) + Index.axis(k) * s).mod(size)}, {name: size})
+                if any(k in e.axes for e in changed.indices()):
+                    continue
+                out = {label: e for label, e in product.out.items() if label not in (i, k)}
+                out[name] = (product.out[i] - product.out[k] * s).mod(size).within(dict(product.axes))
+                sizes = {label: n for label, n in changed.sizes.items() if label != k}
+                yield replace(changed, out=out, sizes=sizes)
+
+
+def symmetries(loader: Loader, structure: Structure) -> int:
+    """Index maps of symmetric values read one way: A[j, i] = A[i, j]; returns how many were turned."""
+    space = loader.space
+    made = 0
+    for c in space.classes():
+        for node in list(space.nodes[c]):
+            if not isinstance(node.payload, Pull):
+                continue
+            pull, sign = node.payload, space.nodes[c].get(node, 0)
+            own = dict(pull.entries)
+            below = space.find(node.children[0])
+            for a, b in sorted(structure.of(below >> 1).symmetric):
+                if own[b].canonical_text() < own[a].canonical_text():
+                    own[a], own[b] = own[b], own[a]
+            entries = tuple(sorted(own.items()))
+            if entries != pull.entries:
+                made += 1
+                turned = loader.reindex(_unstored(space, below), Pull(pull.axes, entries, pull.guards, pull.fill))
+                space.union(turned ^ sign, 2 * c)
+    return made
+
+
+def _unstored(space: Space, ref: int) -> int:
+    for node, sign in space.nodes[ref >> 1].items():
+        if node.op == "stored":
+            return space.find(node.children[0]) ^ (ref & 1) ^ sign
+    return ref
