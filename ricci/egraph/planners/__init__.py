@@ -2,88 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from ricci.cost import TRANSFORMS, Price, Sizes
-from ricci.dsl.term import Term
+from ricci.cost import Price, Sizes
 from ricci.egraph.analyses import Given, Ranges
-from ricci.egraph.planners import (
-    cancelling,
-    collecting,
-    contracting,
-    distributing,
-    factoring,
-    merging,
-    rebinding,
-    sharing,
-    transforming,
-)
+from ricci.egraph.planners import cancelling, collecting, contracting, factoring, merging, pairing, sharing
 from ricci.egraph.space import Node, Space
-from ricci.egraph.structure import Facts, Structure
 from ricci.egraph.terms import Loader
 
 Seeds = dict[str, list[tuple[int, Node]]]
 FACTORS = 6  # factors of one sum that are tried
 
 
-def _traced(space: Space, seeds: Seeds, planner: Callable[[Space, Sequence[int], int], int], limit: int) -> int:
+def _traced(space: Space, seeds: Seeds, name: str, planner: Callable[[], int]) -> int:
     """Run a planner and keep what it proposes first for every class as a starting point of the search."""
-    if "collected" in seeds:
-        return planner(space, space.classes(), limit)
+    if name in seeds:
+        return planner()
     written = set(space.written)
     space.trace = []
-    made = planner(space, space.classes(), limit)
-    seeds["collected"], space.trace = space.trace, None
+    made = planner()
+    seeds[name], space.trace = space.trace, None
     space.written = written
     return made
 
 
-def _structural(
-    loader: Loader, sizes: Sizes, facts: Mapping[Term, Facts], limit: int, routines: frozenset[str]
-) -> list[tuple[str, str, int]]:
-    """Contractions by what their factors are made of: symmetric, sums with structured members, merged axes, diagonals, circulants."""
-    space = loader.space
-    if not facts and not any(rebinding.worth_opening(space, node) for node in space.table):
-        return []
-    structure = Structure(space, facts)
-    done = [("structure", "symmetric values read one way", rebinding.symmetries(loader, structure))]
-    space.rebuild()
-    done.append(("structure", "contractions of sums with structured members", distributing.distribute(loader, structure, limit)))
-    space.rebuild()
-    made, products = rebinding.rebind(loader, sizes, Structure(space, facts), limit)
-    done.append(("structure", "changes of summation variables", made))
-    if routines >= TRANSFORMS:
-        done.append(("structure", "convolutions by Fourier transforms", transforming.convolve(loader, products, limit)))
-    space.rebuild()
-    return done
-
-
 def propose(
-    loader: Loader,
-    price: Price,
-    sizes: Sizes,
-    given: Given,
-    seeds: Seeds,
-    rounds: int,
-    limit: int,
-    nodes: int,
-    facts: Mapping[Term, Facts],
-    routines: frozenset[str],
+    loader: Loader, price: Price, sizes: Sizes, given: Given, seeds: Seeds, rounds: int, limit: int, nodes: int
 ) -> list[tuple[str, str, int]]:
-    """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order.
-
-    `facts` are known of the structure of symbols; `routines` of libraries may be called by what is found.
-    """
+    """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order."""
     space = loader.space
+
+    def collect() -> int:
+        return collecting.collect(space, space.classes(), limit)
+
     done: list[tuple[str, str, int]] = []
-    done += _structural(loader, sizes, facts, limit, routines)
     done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
+    space.rebuild()
+    done.append(("sums", "common pairs", _traced(space, seeds, "paired", lambda: pairing.pair_all(space))))
     space.rebuild()
     for _ in range(rounds):
         size = space.size()
         done.append(("contractions", "contractions that differ in one factor", merging.merge_contractions(loader, limit)))
         space.rebuild()
-        done.append(("sums", "coefficients of outer loops collected", _traced(space, seeds, collecting.collect, limit)))
+        done.append(("sums", "coefficients of outer loops collected", _traced(space, seeds, "collected", collect)))
         if any(node.op == "recip" for node in space.table):
             done.append(("products", "x times 1/x", cancelling.cancel(space, Ranges(space, given))))
             done.append(("products", "divisions joined", cancelling.join_divisions(space)))
