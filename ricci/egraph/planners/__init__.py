@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from ricci.cost import Price, Sizes
+from ricci.cost import TRANSFORMS, Price, Sizes
+from ricci.dsl.term import Term
 from ricci.egraph.analyses import Given, Ranges
-from ricci.egraph.planners import cancelling, collecting, contracting, factoring, merging, pairing, sharing
+from ricci.egraph.planners import (
+    cancelling,
+    collecting,
+    contracting,
+    distributing,
+    factoring,
+    merging,
+    pairing,
+    rebinding,
+    sharing,
+    transforming,
+)
 from ricci.egraph.space import Node, Space
+from ricci.egraph.structure import Facts, Structure
 from ricci.egraph.terms import Loader
 
 Seeds = dict[str, list[tuple[int, Node]]]
@@ -26,16 +39,49 @@ def _traced(space: Space, seeds: Seeds, name: str, planner: Callable[[], int]) -
     return made
 
 
-def propose(
-    loader: Loader, price: Price, sizes: Sizes, given: Given, seeds: Seeds, rounds: int, limit: int, nodes: int
+def _structural(
+    loader: Loader, sizes: Sizes, facts: Mapping[Term, Facts], limit: int, routines: frozenset[str]
 ) -> list[tuple[str, str, int]]:
-    """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order."""
+    """Contractions by what their factors are made of: symmetric, sums with structured members, merged axes, diagonals, circulants."""
+    space = loader.space
+    if not facts and not any(rebinding.worth_opening(space, node) for node in space.table):
+        return []
+    structure = Structure(space, facts)
+    done = [("structure", "symmetric values read one way", rebinding.symmetries(loader, structure))]
+    space.rebuild()
+    done.append(("structure", "contractions of sums with structured members", distributing.distribute(loader, structure, limit)))
+    space.rebuild()
+    made, products = rebinding.rebind(loader, sizes, Structure(space, facts), limit)
+    done.append(("structure", "changes of summation variables", made))
+    if routines >= TRANSFORMS:
+        done.append(("structure", "convolutions by Fourier transforms", transforming.convolve(loader, products, limit)))
+    space.rebuild()
+    return done
+
+
+def propose(
+    loader: Loader,
+    price: Price,
+    sizes: Sizes,
+    given: Given,
+    seeds: Seeds,
+    rounds: int,
+    limit: int,
+    nodes: int,
+    facts: Mapping[Term, Facts],
+    routines: frozenset[str],
+) -> list[tuple[str, str, int]]:
+    """Rounds of all planners until nothing new appears or the space has so many nodes: (phase, name, proposals) in order.
+
+    `facts` are known of the structure of symbols; `routines` of libraries may be called by what is found.
+    """
     space = loader.space
 
     def collect() -> int:
         return collecting.collect(space, space.classes(), limit)
 
     done: list[tuple[str, str, int]] = []
+    done += _structural(loader, sizes, facts, limit, routines)
     done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
     space.rebuild()
     done.append(("sums", "common pairs", _traced(space, seeds, "paired", lambda: pairing.pair_all(space))))
