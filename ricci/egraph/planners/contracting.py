@@ -20,6 +20,7 @@ from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader, contraction
 
 SMALL = 5
+FORMS = 4  # contractions of one class that are ordered: over other summation variables the same sum is another network
 SUBSETS = 5_000  # connected subsets of factors that the exact search looks at
 LARGEST = 64  # factors of a flattened contraction
 PART = 8  # factors of a part that is searched exactly in a large contraction
@@ -38,6 +39,17 @@ class Network:
     out: dict[int, str] = field(default_factory=dict)
     sign: int = 0
 
+    @property
+    def key(self) -> tuple[tuple[int, tuple[tuple[str, str], ...]], ...]:
+        """Equal for networks that are the same up to names of summed labels."""
+        text = {label: f"={name}" for label, name in self.out.items()}
+        accesses = [[(axis, text.get(v, str(v))) for axis, v in sorted(own.items())] for _, own in self.factors]
+        names: dict[str, str] = {}
+        for access in accesses:
+            for _, label in access:
+                names.setdefault(label, label if label.startswith("=") else str(len(names)))
+        return tuple((ref, tuple((axis, names[v]) for axis, v in access)) for (ref, _), access in zip(self.factors, accesses, strict=True))
+
     def labels(self, members: Sequence[int]) -> frozenset[int]:
         return frozenset(label for k in members for label in self.factors[k][1].values())
 
@@ -47,16 +59,13 @@ def order_contractions(loader: Loader, price: Price, sizes: Sizes, limit: int) -
     space = loader.space
     made = 0
     for c in space.classes():
-        node = next((n for n in space.nodes[c] if n.op == "contract"), None)
-        if node is None:
-            continue
-        network = _flatten(space, c, node)
-        if network is None or len(network.factors) < 2:
-            continue
-        if len(network.factors) > SMALL and made >= limit:
-            continue
-        made += 1
-        _Planner(loader, price, sizes, network).propose(2 * c)
+        written = [n for n in space.nodes[c] if n.op == "contract"][:FORMS]
+        found = [network for node in written if (network := _flatten(space, c, node)) is not None and len(network.factors) > 1]
+        for network in {network.key: network for network in found}.values():
+            if len(network.factors) > SMALL and made >= limit:
+                continue
+            made += 1
+            _Planner(loader, price, sizes, network).propose(2 * c)
     return made
 
 

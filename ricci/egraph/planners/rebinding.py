@@ -154,7 +154,8 @@ class Rebinder:
             if label is None or label in product.out or guard.lo is None or guard.hi is None:
                 continue
             size = guard.hi - guard.lo
-            if at_most(guard.lo, guard.hi) is True and at_most(size, product.sizes[label]) is True and size is not product.sizes[label]:
+            inside = at_most(0, guard.lo) and at_most(guard.lo, guard.hi) and at_most(guard.hi, product.sizes[label])
+            if inside and size is not product.sizes[label]:
                 (name,) = product.fresh()
                 return product.substituted({label: Index.axis(name) + guard.lo}, {name: size})
         return None

@@ -54,7 +54,7 @@ def convolve(loader: Loader, products: Sequence[tuple[int, IndexedProduct]], lim
         for f, g, lanes in convolutions(product, emitter):
             if made < limit:
                 made += 1
-                loader.space.union(emitter.emitted(_transformed(emitter, product, f, g, lanes)), ref)
+                loader.space.union(emitter.emitted(transformed(emitter, product, f, g, lanes)), ref)
                 break
     return made
 
@@ -134,7 +134,7 @@ def fast_length(lanes: Size) -> Size:
     return lanes
 
 
-def _transformed(emitter: Emitter, product: IndexedProduct, f: Factor, g: Factor, lanes: Sequence[Lane]) -> IndexedProduct:
+def transformed(emitter: Emitter, product: IndexedProduct, f: Factor, g: Factor, lanes: Sequence[Lane]) -> IndexedProduct:
     """The product with the two factors replaced by their convolution."""
     consumed = {guard for lane in lanes for guard in lane.guard}
     guards = tuple(guard for guard in product.guards if guard not in consumed)
@@ -148,8 +148,8 @@ def _transformed(emitter: Emitter, product: IndexedProduct, f: Factor, g: Factor
         _spectrum(emitter, wide, h, places, {names[lane.label]: lane.lanes for lane in lanes}, real)
         for h, places in _moved(product, f, g, lanes, names)
     ]
-    inner = {label: sizes[label] for label in product.bound if label not in outside and label not in names}
     read = frozenset().union(*(at.values() for _, at in spectra))
+    inner = {label: sizes[label] for label in product.bound if label in read and label not in outside and label not in names}
     spoken = _spoken(sorted(read), {names[lane.label]: _named(lane) for lane in lanes})
     half = {
         spoken[names[lane.label]]: t.axes[axis]
