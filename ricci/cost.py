@@ -44,13 +44,14 @@ CLASSES = {
         "compare",
     ),
     **dict.fromkeys(("floor", "ceil", "round", "heaviside", "complex", "im", "abs2"), "compare"),
-    "exp": "transcendental",
+    **dict.fromkeys(("exp", "sigmoid"), "transcendental"),
     "log": "log",
     "sin": "sine",
     "cos": "sine",
     "tanh": "tanh",
 }
 STORE = 2.0  # arrays moved when a value is stored and read again
+CROSSING = 0.5  # of the reads at other points lie across two lines of a cache: those along the axis of the vectors
 GUARD = 2.0  # comparisons of a guarded read
 
 RIDE = 0.3  # of a multiplication by an outer factor, which a sum often absorbs
@@ -74,6 +75,19 @@ class Sizes:
 
     def points(self, axes: Mapping[str, Size]) -> float:
         return float(prod(self.extent(s) for s in axes.values()))
+
+
+USED = 4  # arrays of a grid that are in use together
+
+
+def typical_grid(grid: Mapping[str, int], machine: Machine = DEFAULT) -> dict[str, int]:
+    """A grid with as many axes whose arrays lie in the middle of the level of memory that holds those of the given one."""
+    if not grid:
+        return {}
+    held = machine.level(USED * machine.real_bytes * float(prod(grid.values())))
+    place = machine.levels.index(held)
+    largest = held.bytes if place + 1 < len(machine.levels) else 8 * machine.levels[place - 1].bytes
+    return dict.fromkeys(grid, max(round((largest / (2 * USED * machine.real_bytes)) ** (1 / len(grid))), 4))
 
 
 class Price:
@@ -126,7 +140,7 @@ class Price:
             return 0.0 if name == "group" else 1.0
         if name in FREE:
             return 0.0
-        return points if self.kind == "ops" else points * self.machine.operation(CLASSES.get(name, "transcendental"))
+        return points if self.kind == "ops" else points * self.machine.operation(CLASSES.get(name, "call"))
 
     def contraction(self, factors: Sequence[frozenset[str]], extents: Extents, out: frozenset[str]) -> float:
         """Sum over the labels not in `out` of the product of factors given by their labels."""
@@ -136,12 +150,21 @@ class Price:
         points = float(prod(extents[a] for a in labels))
         if self.kind == "ops":
             return points * max(len(factors), 1)
-        results = float(prod(extents[a] for a in out))
-        moved = sum(prod(extents[a] for a in f) for f in factors) + STORE * results
-        traffic = self.machine.traffic(moved * self._element, moved * self._element)
+        sizes = [float(prod(extents[a] for a in f)) for f in factors]
+        moved = (sum(sizes) + STORE * prod(extents[a] for a in out)) * self._element
+        traffic = self.machine.traffic(moved, moved)
+        loops = self._loops_over(points, sizes) + self.machine.launch
         if self._is_matrix_product(factors, out):
-            return points / self.machine.matmul + traffic + self.machine.library_call
-        return points * max(len(factors), 1) * self._mul + traffic + self.machine.launch
+            loops = min(loops, points / self.machine.matmul + self.machine.library_call)
+        return loops + traffic
+
+    def _loops_over(self, points: float, factors: Sequence[float]) -> float:
+        """Seconds of a sum in one set of loops: what is read again and again comes from where it fits."""
+        again = 0.0
+        largest = max(factors, default=0.0)
+        if points > largest and largest * self._element > self.machine.levels[0].bytes:
+            again = self.machine.traffic((points - largest) * self._element, largest * self._element)
+        return points * max(len(factors), 1) * (self._mul + self.machine.operation("load")) + again
 
     @staticmethod
     def _is_matrix_product(factors: Sequence[frozenset[str]], out: frozenset[str]) -> bool:
@@ -161,8 +184,11 @@ class Price:
         return self.machine.traffic(bytes_, bytes_) if self.kind == "time" and points > 1 else 0.0
 
     def load(self, points: float, guards: int) -> float:
-        """Reading a stored array at another point: it is in the first cache, the load is an instruction."""
-        return (0.5 * self._add + GUARD * guards * self.machine.operation("compare")) * points if self.kind == "time" else 0.0
+        """Reading a stored array at another point: it is in the first cache, the load is an instruction, often across two lines."""
+        if self.kind != "time":
+            return 0.0
+        read = self.machine.operation("load") + CROSSING * self.machine.operation("cross")
+        return (read + GUARD * guards * self.machine.operation("compare")) * points
 
     def store(self, points: float) -> float:
         """Writing an array and reading it again."""
@@ -289,6 +315,7 @@ def function_cost(
 
 # kernels
 
+AHEAD = 64.0  # steps of an accumulation that a core looks ahead of: shorter ones wait for nothing
 MOST_PIECES = 64  # a loop is shared by threads in at most so many pieces,
 PIECE_POINTS = 2048  # each of at least so many points
 
@@ -311,13 +338,15 @@ class Stream:
 @dataclass(frozen=True)
 class Loops:
     """One innermost body: `extents` of the loops around it, outer to inner; the axis that is done in vectors ("": none);
-    operations as (depth, class, how many); `chains`: accumulations that wait for themselves."""
+    operations as (depth, class, how many); `chain`: the loop in which an accumulation begins whose steps wait for each other
+    (-1: none) and `links`: how many operations one step is."""
 
     extents: tuple[tuple[str, int], ...]
     vector: str
     operations: tuple[tuple[int, str, float], ...]
     streams: tuple[Stream, ...]
-    chains: int = 0
+    chain: int = -1
+    links: int = 1
 
     @property
     def points(self) -> float:
@@ -435,10 +464,7 @@ class Issue:
         """On one core, all operands in the first cache."""
         lanes = machine.lanes
         arithmetic = sum(n * machine.operation(kind) * (1 if kind == "call" else lanes) for kind, n in self.arithmetic)
-        memory = sum(
-            n * lanes * (machine.gather * machine.operation("load") if kind == "gather" else machine.operation(kind))
-            for kind, n in self.memory
-        )
+        memory = sum(n * lanes * machine.operation(kind) for kind, n in self.memory)
         chain = self.chain * machine.operation("fold") * lanes
         return overlapping((arithmetic, memory, chain), machine.overlap) + self.rows * machine.row + self.tails * machine.tail
 
@@ -456,13 +482,16 @@ def issue(loops: Loops, lanes: int) -> Issue:
     memory: dict[str, float] = {}
     for s in loops.streams:
         often = trips[s.depth]
-        kind = "gather" if "?" in s.axes else "store" if s.written else "load"
+        kind = "store" if s.written else "load"
         memory[kind] = memory.get(kind, 0.0) + often * len(s.places)
         if loops.vector and s.axes[-1:] == (loops.vector,):
             memory["cross"] = memory.get("cross", 0.0) + often * sum(place % lanes != 0 for place in s.places)
     ragged = bool(loops.vector) and dict(loops.extents)[loops.vector] % lanes > 0
     tails = trips[axes.index(loops.vector)] if ragged else 0.0
-    chain = trips[-1] if loops.chains else 0.0
+    chain = 0.0
+    if loops.chain >= 0:
+        length = trips[-1] / max(trips[loops.chain], 1.0)
+        chain = trips[-1] * loops.links * length / (length + AHEAD)
     return Issue(tuple(arithmetic.items()), tuple(memory.items()), chain, trips[max(len(axes) - 1, 0)], tails)
 
 
@@ -482,7 +511,8 @@ class Demand:
         for t in self.transfers:
             for level, part in zip(machine.levels[1:], machine.shares(t.distance)[1:], strict=True):
                 if part:
-                    rate = (level.writing if t.written else level.bandwidth) / (machine.strided if t.jumping else 1.0)
+                    slower = {"stream": 1.0, "lines": machine.strided, "computed": machine.gather}[t.order]
+                    rate = (level.writing if t.written else level.bandwidth) / slower
                     moved += part * t.bytes / rate * max(share, 1 / level.scaling if share < 1 else 1.0)
         begin = machine.launch + (machine.parallel_launch if threads > 1 else 0.0)
         return begin + overlapping((core, moved), machine.overlap)
@@ -504,7 +534,7 @@ class Transfer:
     bytes: float
     distance: float
     written: bool
-    jumping: bool
+    order: str = "stream"  # or "lines", which do not follow each other, or "computed"
 
 
 def transfers(work: Work, resident: Mapping[str, float]) -> list[Transfer]:
@@ -557,14 +587,15 @@ def _moves(stream: Stream, first: float, loops: Loops, turn: Sequence[float], si
     """Transfers of one stream: its elements once at the distance `first`, again for every loop that it does not follow."""
     order = [axis for axis, _ in loops.extents]
     inner = max((order.index(a) for a in stream.loops), default=-1)
-    jumping = inner >= 0 and stream.axes[-1] != order[inner]
+    followed = inner < 0 or stream.axes[-1] == order[inner]
+    kind = "computed" if "?" in stream.axes else "stream" if followed else "lines"
     unit = float(stream.element)
-    out = [Transfer(_elements(stream, sizes) * unit, first, stream.written, jumping)]
+    out = [Transfer(_elements(stream, sizes) * unit, first, stream.written, kind)]
     around = 1.0
     for k, (axis, n) in enumerate(loops.extents[: inner + 1]):
         if axis not in stream.loops:
             again = around * (n - 1) * prod(sizes[a] for a in stream.loops if order.index(a) > k)
-            out.append(Transfer(again * unit, turn[k], stream.written, jumping))
+            out.append(Transfer(again * unit, turn[k], stream.written, kind))
         around *= n
     return out
 

@@ -13,29 +13,28 @@ from types import MappingProxyType
 from typing import Any
 
 FORMAT = 1  # of the JSON of a machine
-RAMP = 0.5  # of a doubling: a cache begins to miss this much below its size, and misses all so much above it
 
 # Seconds for one 8-byte result of each class in a vectorized loop whose arrays stay in the first-level cache.
 _OPERATIONS: Mapping[str, float] = MappingProxyType(
     {
-        "add": 0.034e-9,
-        "mul": 0.034e-9,
-        "fma": 0.034e-9,
-        "compare": 0.034e-9,
-        "integer": 0.068e-9,
-        "div": 0.10e-9,
-        "sqrt": 0.15e-9,
-        "transcendental": 0.44e-9,
-        "log": 0.57e-9,
-        "sine": 0.57e-9,
-        "tanh": 0.57e-9,
-        "power": 1.4e-9,
+        "add": 0.0157e-9,
+        "mul": 0.0157e-9,
+        "fma": 0.0157e-9,
+        "compare": 0.0163e-9,
+        "integer": 0.0157e-9,
+        "div": 0.066e-9,
+        "sqrt": 0.20e-9,
+        "transcendental": 0.46e-9,
+        "log": 0.61e-9,
+        "sine": 0.64e-9,
+        "tanh": 0.84e-9,
+        "power": 9.0e-9,
         "fft": 0.25e-9,
-        "call": 1.5e-9,
-        "load": 0.02e-9,
-        "store": 0.03e-9,
-        "cross": 0.02e-9,
-        "fold": 0.1e-9,
+        "call": 6.0e-9,
+        "load": 0.0080e-9,
+        "store": 0.022e-9,
+        "cross": 0.045e-9,
+        "fold": 0.045e-9,
     }
 )
 
@@ -56,9 +55,9 @@ class Level:
 
 _LEVELS = (
     Level("L1", 48 * 1024, 400e9, 200e9, 2.0),
-    Level("L2", 1024 * 1024, 113e9, 60e9, 2.0),
-    Level("L3", 32 * 1024 * 1024, 85e9, 50e9, 1.9),
-    Level("memory", inf, 30e9, 15e9, 1.9),
+    Level("L2", 1024 * 1024, 190e9, 190e9, 2.0),
+    Level("L3", 28 * 1024 * 1024, 110e9, 100e9, 2.0),
+    Level("memory", inf, 51e9, 32e9, 1.6),
 )
 
 
@@ -70,6 +69,7 @@ class Machine:
                  more where its vector lies across two lines of a cache (`cross`), an accumulation that waits for the one
                  before it (`fold`), a function that has no vector form (`call`)
     levels       memory levels from the fastest to the slowest
+    ramp         doublings by which a cache begins to miss below its size, and misses all above it
     overlap      exponent p of (a^p + b^p)^(1/p) for work that overlaps
     row, tail    seconds to begin an innermost loop, and more where its last vector is not full
     strided      how many times slower lines of memory are that do not follow each other
@@ -86,17 +86,18 @@ class Machine:
     vector_bytes: int = 64
     operations: Mapping[str, float] = field(default_factory=lambda: _OPERATIONS)
     levels: tuple[Level, ...] = _LEVELS
+    ramp: float = 0.3
     overlap: float = 3.0
-    row: float = 3e-9
-    tail: float = 2e-9
-    strided: float = 2.0
-    gather: float = 6.0
-    matmul: float = 45e9
+    row: float = 0.4e-9
+    tail: float = 0.9e-9
+    strided: float = 1.4
+    gather: float = 8.0
+    matmul: float = 31e9
     matmul_scaling: float = 1.9
-    matmul_edge: tuple[float, float, float] = (2.0, 10.0, 2.0)
-    launch: float = 0.01e-6
-    library_call: float = 5.0e-6
-    parallel_launch: float = 0.5e-6
+    matmul_edge: tuple[float, float, float] = (6.0, 10.0, 11.0)
+    launch: float = 0.005e-6
+    library_call: float = 25e-6
+    parallel_launch: float = 0.3e-6
     nominal_size: int = 256
 
     @property
@@ -124,7 +125,7 @@ class Machine:
         missed = 1.0
         parts = []
         for level in self.levels:
-            beyond = 0.0 if distance <= 0 or level.bytes == inf else min(max(log2(distance / level.bytes) / (2 * RAMP) + 0.5, 0.0), 1.0)
+            beyond = 0.0 if distance <= 0 or level.bytes == inf else min(max(log2(distance / level.bytes) / (2 * self.ramp) + 0.5, 0.0), 1.0)
             parts.append(missed - min(missed, beyond))
             missed = min(missed, beyond)
         return tuple(parts)

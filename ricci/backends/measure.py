@@ -26,6 +26,7 @@ from ricci.lowering.schedule.plan import Call, Plan, Repeat, steps_of
 
 TURNS = "measure turns"  # the dim that says how often a timed plan repeats its steps
 BLOCK = 4e-4  # seconds of one timed block: long beside the call from Python, short beside what else a machine does
+TEAM_BLOCK = 5e-3  # the same for several threads, which are started for every block
 REPEATS = 25
 LONGEST = 0.2  # seconds that one measurement may take once it has `FEWEST` blocks
 FEWEST = 5
@@ -65,7 +66,7 @@ class Timed:
         """Seconds of one call on arguments that lie in place already."""
         if TURNS not in self.executable.program.signature.dims:
             ready = self.executable.ready(arguments, sizes)
-            return timing(lambda turns: _turns(ready, turns, threads), clock)
+            return timing(lambda turns: _turns(ready, turns, threads), clock, BLOCK)
         ready = self.executable.ready(arguments, {**sizes, TURNS: 1})
         place = self.executable.program.signature.dims[TURNS]
         size = ready.packed[7]
@@ -74,7 +75,7 @@ class Timed:
             size[place] = turns
             ready.run(threads)
 
-        return timing(block, clock)
+        return timing(block, clock, BLOCK if threads == 1 else TEAM_BLOCK)
 
 
 def _turns(ready: Ready, turns: int, threads: int) -> None:
@@ -88,26 +89,28 @@ def timed(function: Function, use_cache: bool = True, sizes: Mapping[str, int] |
     return Timed(plan, compile_plan(repeating(plan), use_cache=use_cache))
 
 
-def timing(block: Callable[[int], None], clock: Clock = time.perf_counter) -> Timing:
-    """Seconds of one turn of `block(turns)`: the number of turns is raised until a block is long enough, then blocks are repeated."""
+def timing(block: Callable[[int], None], clock: Clock = time.perf_counter, length: float = BLOCK) -> Timing:
+    """Seconds of one turn of `block(turns)`: the number of turns is raised until a block is so long, then blocks are repeated."""
     block(1)
     turns = 1
     while True:
-        begin = clock()
-        block(turns)
-        seconds = clock() - begin
-        if seconds >= BLOCK or turns >= 1 << 24:
+        seconds = min(_once(block, turns, clock) for _ in range(3))
+        if seconds >= length or turns >= 1 << 24:
             break
-        turns = min(max(2 * turns, int(turns * 1.2 * BLOCK / max(seconds, 1e-9))), 1000 * turns)
+        turns = min(max(2 * turns, int(turns * 1.2 * length / max(seconds, 1e-9))), 1000 * turns)
     found = [seconds / turns]
     spent = seconds
     while len(found) < REPEATS and (spent < LONGEST or len(found) < FEWEST):
-        begin = clock()
-        block(turns)
-        seconds = clock() - begin
+        seconds = _once(block, turns, clock)
         found.append(seconds / turns)
         spent += seconds
     return Timing(min(found), float(np.median(found)))
+
+
+def _once(block: Callable[[int], None], turns: int, clock: Clock) -> float:
+    begin = clock()
+    block(turns)
+    return clock() - begin
 
 
 @contextlib.contextmanager

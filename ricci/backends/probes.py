@@ -1,14 +1,12 @@
-"""The kernels that `ricci tune` times, and the fit of a `Machine` to their times.
-
-Every probe is an ordinary function, scheduled and compiled as any other, at sizes from short rows in the first cache to
-arrays in memory. The fit changes the rates of a machine until `ricci.cost` predicts the times: least squares of the
-logarithms of predicted over measured, outliers counted little.
-"""
+"""The kernels that `ricci tune` times: ordinary functions, scheduled and compiled as any other, at sizes from short rows in the
+first cache to arrays in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 from ricci.dsl import build
 from ricci.dsl.term import Function, Term, symbols
@@ -22,6 +20,7 @@ LARGE: tuple[Shape, ...] = ((500, 600, 8), (1000, 900, 8))  # in the third
 HUGE: tuple[Shape, ...] = ((2500, 3000, 8),)
 ALL = FIRST + WIDER + LARGE + HUGE
 INNER = FIRST + WIDER[:1]
+SHARED = ("copy", "four read", "sum", "star 1", "polynomial", "product")  # probes that are timed on all cores too
 PRODUCTS: tuple[Shape, ...] = tuple((a, b, c) for a in (8, 48, 300) for b in (8, 64, 400) for c in (8, 32, 350))
 
 
@@ -34,8 +33,8 @@ class Probe:
     shapes: tuple[Shape, ...]
 
 
-def _field(name: str, **axes: Size) -> Term:
-    return build.symbol(name, Type(Kind.REAL, axes or {"x": N, "y": M}))
+def _field(name: str, axes: Mapping[str, Size] = MappingProxyType({"x": N, "y": M})) -> Term:
+    return build.symbol(name, Type(Kind.REAL, axes))
 
 
 def _near(t: Term, axis: str, step: int) -> Term:
@@ -68,8 +67,8 @@ def _function(name: str, *roots: Term) -> Function:
 def probes() -> list[Probe]:
     """All probes, the same in every run."""
     u, v, w, z = (_field(name) for name in "uvwz")
-    row, column = _field("row", y=M), _field("column", x=N)
-    deep = _field("deep", x=N, y=M, z=K)
+    row, column = _field("row", {"y": M}), _field("column", {"x": N})
+    deep = _field("deep", {"x": N, "y": M, "z": K})
     positive = build.linear([(1, build.apply("abs", u)), (1, build.const(Fraction(1, 2)))])
     place = build.symbol("place", Type(Kind.INT, {"y": M}))
     table: list[tuple[str, tuple[Term, ...], tuple[Shape, ...]]] = [
@@ -85,7 +84,7 @@ def probes() -> list[Probe]:
         ("matrix times vector", (build.contract([(u, {}), (row, {})], {"y": M}),), ALL),
         ("vector times matrix", (build.contract([(u, {}), (column, {})], {"x": N}),), INNER + LARGE),
         ("outer product", (build.mul(column, row),), INNER + LARGE),
-        ("transposed", (build.linear([(1, build.rename(_field("t", p=M, q=N), {"q": "x", "p": "y"})), (2, v)]),), INNER + LARGE),
+        ("transposed", (build.linear([(1, build.rename(_field("t", {"p": M, "q": N}), {"q": "x", "p": "y"})), (2, v)]),), INNER + LARGE),
         ("star 1", (_star(u, 1),), ALL),
         ("star 3", (_star(u, 3),), INNER + LARGE),
         ("box", (_box(u),), INNER + LARGE),
@@ -97,6 +96,6 @@ def probes() -> list[Probe]:
         *[(name, (build.apply(name, positive),), INNER) for name in ("exp", "log", "sin", "tanh", "erf")],
         ("power", (build.apply("pow", positive, v),), INNER),
         ("gathered", (build.gather(u, "y", build.rename(place, {"y": "j"})),), INNER + LARGE),
-        ("product", (build.contract([(u, {}), (_field("b", y=M, z=K), {})], {"y": M}),), PRODUCTS),
+        ("product", (build.contract([(u, {}), (_field("b", {"y": M, "z": K}), {})], {"y": M}),), PRODUCTS),
     ]
     return [Probe(name, _function(name, *roots), shapes) for name, roots, shapes in table]

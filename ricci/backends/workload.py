@@ -23,6 +23,8 @@ from ricci.lowering.loops import lower_launch
 from ricci.lowering.schedule.plan import Call, Launch, Plan, Repeat, Step, While
 from ricci.machine import Machine
 
+EXTREME = 4  # instructions of one step of a largest or smallest value, which also looks for NaN
+ACROSS = 6  # instructions that join the lanes of an accumulator
 BYTES = {Kind.REAL: 8, Kind.INT: 8, Kind.BOOL: 1, Kind.COMPLEX: 16}
 
 
@@ -32,6 +34,7 @@ class _Path:
 
     loops: list[tuple[str, int]] = field(default_factory=list)
     vector: str = ""
+    begun: dict[Term, tuple[int, str]] = field(default_factory=dict)
 
     def depth(self, axes: set[str]) -> int:
         return max((k + 1 for k, (axis, _) in enumerate(self.loops) if axis in axes), default=0)
@@ -61,19 +64,20 @@ def _bodies(kernel: Kernel, body: Sequence[Statement], path: _Path, dims: Mappin
     """One `Loops` for every innermost body, in order."""
     own = [s for s in body if not isinstance(s, Loop)]
     inner = [s for s in body if isinstance(s, Loop)]
+    path.begun.update((s.total, (len(path.loops), s.operation)) for s in own if isinstance(s, ir.Begin))
     for loop in inner:
         turns = max(loop.hi.evaluate(dims) - loop.lo.evaluate(dims), 0)
         if turns == 0:
             continue
         vector = path.vector or (loop.axis if in_vectors(loop, kernel, lanes) else "")
-        deeper = _Path([*path.loops, (loop.axis, turns)], vector)
+        deeper = _Path([*path.loops, (loop.axis, turns)], vector, path.begun)
         yield from _bodies(kernel, loop.body, deeper, dims, lanes)
     if any(isinstance(s, (ir.Store, ir.Add, ir.Fold)) for s in own):
         yield _loops(kernel, own, path, dims)
 
 
 def _loops(kernel: Kernel, body: Sequence[Statement], path: _Path, dims: Mapping[str, int]) -> Loops:
-    counter = _Counter(kernel, path, dims)
+    counter = _Counter(kernel, path, dims, begun=path.begun)
     for statement in body:
         counter.statement(statement)
     return counter.result()
@@ -89,7 +93,9 @@ class _Counter:
     depths: dict[Term, int] = field(default_factory=dict)
     operations: dict[tuple[int, str], float] = field(default_factory=dict)
     streams: dict[tuple[object, ...], list[int]] = field(default_factory=dict)
-    chains: int = 0
+    begun: Mapping[Term, tuple[int, str]] = field(default_factory=dict)  # accumulators: the loop in which they begin, operation
+    chain: int = -1
+    links: int = 1
 
     def statement(self, statement: Statement) -> None:
         if isinstance(statement, ir.Let):
@@ -97,8 +103,14 @@ class _Counter:
             self.depths[statement.name] = self.depths[statement.value]
         elif isinstance(statement, ir.Fold):
             self.value(statement.value)
-            self.count(len(self.path.loops), "fold")
-            self.chains += 1
+            begun = self.begun.get(statement.total, (0, "sum"))
+            extreme = begun[1] in ("max", "min")
+            self.count(len(self.path.loops), "compare" if extreme else "add", EXTREME if extreme else 1)
+            self.chain = begun[0] if self.chain < 0 else min(self.chain, begun[0])
+            self.links = max(self.links, 2 if extreme else 1)
+        elif isinstance(statement, ir.End):
+            if not self.path.vector:
+                self.count(len(self.path.loops), "add", ACROSS)
         elif isinstance(statement, ir.Store):
             self.value(statement.value)
             self.stream(statement.array, statement.index, True)
@@ -142,7 +154,7 @@ class _Counter:
             if root not in self.depths:
                 self.value(root)
             out |= {axis for k, (axis, _) in enumerate(self.path.loops) if k < self.depths[root]}
-        return out
+        return out - set(self.kernel.computed)
 
     def count(self, depth: int, kind: str, n: float = 1) -> None:
         self.operations[depth, kind] = self.operations.get((depth, kind), 0) + n
@@ -186,7 +198,7 @@ class _Counter:
             array, axes, offsets, loops, element, written, depth = key
             streams.append(Stream(array, axes, offsets, tuple(sorted(places)), loops, element, written, depth))  # type: ignore[arg-type]
         operations = tuple((depth, kind, n) for (depth, kind), n in self.operations.items())
-        return Loops(tuple(self.path.loops), self.path.vector, operations, tuple(streams), self.chains)
+        return Loops(tuple(self.path.loops), self.path.vector, operations, tuple(streams), self.chain, self.links)
 
 
 def _axis_of(index: Index) -> str:

@@ -122,6 +122,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("repl", help="a prompt that checks and runs as you type")
 
+    tune = commands.add_parser("tune", help="measure this machine, so that predicted times are those of its processor")
+    _add_json(tune)
+
     cache = commands.add_parser("cache", help="the disk cache of generated code")
     cache.add_argument("action", nargs="?", choices=("list", "path", "clear"), default="list")
     _add_json(cache)
@@ -170,6 +173,12 @@ def _repl(arguments: argparse.Namespace) -> int:
     return repl()
 
 
+def _tune(arguments: argparse.Namespace) -> int:
+    from ricci.faces.command_tune import tune
+
+    return tune(arguments.json)
+
+
 def _cache(arguments: argparse.Namespace) -> int:
     from ricci.faces.command_cache import cache
 
@@ -184,6 +193,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explain": _explain,
     "fmt": _fmt,
     "repl": _repl,
+    "tune": _tune,
     "cache": _cache,
 }
 
