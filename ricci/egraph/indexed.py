@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from ricci.dsl import build
 from ricci.dsl.index import Atom, Guard, Index
@@ -132,11 +133,29 @@ class Opener:
     def __init__(self, loader: Loader, structure: Structure) -> None:
         self.loader, self.space, self.structure = loader, loader.space, structure
         self.dims = _dims(self.space)
+        self.emitter = Emitter(loader)
 
     def opened(self, c: int, node: Node) -> IndexedProduct | None:
         """The contraction or product that a node of a class is; None if it has too many factors."""
         work = _Opening(self, c)
         return work.product if work.run(node) else None
+
+    def column(self, c: int, a: str, b: str) -> int | None:
+        """Class of a circulant sum at b = 0, from the members at b = 0; None where these are not views of single values."""
+        members = []
+        for d, q in self.space.forms.get(c, {}).items():
+            work = _Opening(self, self.space.find(2 * d) >> 1)
+            if not work.whole() or len(work.factors) != 1 or work.guards:
+                return None
+            (f,) = work.factors
+            index = {axis: e.substitute({b: Index.of(0)}) for axis, e in f.index}
+            axes = {axis: size for axis, size in self.space.axes[work.root] if axis != b}
+            sign = -1 if self.space.find(2 * d) & 1 else 1
+            members.append((Fraction(q * work.number * sign), build.reindex(self.emitter.probe(f.ref), axes, index, (), 0)))
+        if not members:
+            return None
+        ref = self.emitter.load(build.linear(members))
+        return None if ref & 1 or self.space.axes[ref >> 1] != frozenset(x for x in self.space.axes[c] if x[0] != b) else ref >> 1
 
 
 @dataclass
@@ -160,8 +179,16 @@ class _Opening:
         return IndexedProduct(tuple(self.factors), tuple(self.guards), self.sizes, out, axes, self.number, self.retold).normal()
 
     def run(self, node: Node) -> bool:
+        """Open the root by one of its nodes."""
         self.sizes = dict(sorted(self.space.axes[self.root]))
-        stack = self._below(self.root, node, {name: Index.axis(name) for name in self.sizes}, frozenset([self.root]))
+        return self._open(self._below(self.root, node, {name: Index.axis(name) for name in self.sizes}, frozenset([self.root])))
+
+    def whole(self) -> bool:
+        """Open the root as a factor."""
+        self.sizes = dict(sorted(self.space.axes[self.root]))
+        return self._open([(2 * self.root, {name: Index.axis(name) for name in self.sizes}, frozenset())])
+
+    def _open(self, stack: list[tuple[int, Own, frozenset[int]]]) -> bool:
         while stack:
             ref, own, above = stack.pop()
             q, base = self.space.split(ref)
@@ -240,6 +267,11 @@ class _Opening:
         for a, b in facts.circulant:
             size = dict(self.space.axes[c])[a]
             own[a], own[b] = (own[a] - own[b]).mod(size), Index.of(0)
+            column = self.opener.column(c, a, b)
+            if column is not None:
+                c = column
+                del own[b]
+                break
         for a, b in facts.symmetric:
             if own[b].canonical_text() < own[a].canonical_text():
                 own[a], own[b] = own[b], own[a]
@@ -271,9 +303,24 @@ class _Opening:
                 waiting.append((self._unstored(node.children[0]), {a: e.substitute(own) for a, e in node.payload.entries}))
                 return []
             if node.op in COMPARISONS:
-                a, b = (self._number(r, own) for r in node.children)
-                return None if a is None or b is None else [COMPARISONS[node.op](a, b)]
+                a, b = node.children
+                inner = self._below_absolute(a, own) if node.op in ("le", "lt") else []
+                sides: list[Index | None] = [*inner] if inner else [self._number(a, self._restricted(a, own))]
+                found = [self._compared(node.op, e, b, own) for e in sides]
+                return None if None in found else [g for g in found if g is not None]
         return None
+
+    def _compared(self, op: str, a: Index | None, right: int, own: Own) -> Guard | None:
+        b = self._number(right, self._restricted(right, own))
+        return None if a is None or b is None else COMPARISONS[op](a, b)
+
+    def _below_absolute(self, ref: int, own: Own) -> list[Index]:
+        """e and -e of a value |e|."""
+        for node in self.space.nodes[ref >> 1]:
+            if node.op == "abs" and not self.space.find(ref) & 1:
+                e = self._number(node.children[0], self._restricted(node.children[0], own))
+                return [] if e is None else [e, -e]
+        return []
 
     def _number(self, ref: int, own: Own) -> Index | None:
         """A whole number that depends on indices alone, as an index expression."""
@@ -363,11 +410,24 @@ def parts_of(product: IndexedProduct) -> list[Part]:
     return list(joined.values())
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """The transform of a value along axes, with the lanes of each."""
+
+    term: Term
+    lanes: Mapping[str, Size]
+
+    def has(self, wanted: Mapping[str, tuple[Size, Size]]) -> bool:
+        """Whether it is over just these axes, with (lanes, frequencies) of each."""
+        return {axis: (size, self.term.axes[axis]) for axis, size in self.lanes.items()} == dict(wanted)
+
+
 class Emitter:
     """Puts products into a space, term by term through the constructors; a class stands in them as a symbol of its own."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader, self.kinds = loader, Kinds(loader.space, loader.templates)
+        self.spectra: dict[int, Spectrum] = {}  # of values that came out of inverse transforms
 
     def probe(self, ref: int) -> Term:
         """A symbol that is loaded as the class."""
@@ -420,7 +480,7 @@ class Emitter:
         for _, access in views:
             for axis, label in sorted(access.items()):
                 if label in product.out and label not in names:
-                    names[label] = _unused(product.out[label].single_axis or axis, names.values())
+                    names[label] = unused(product.out[label].single_axis or axis, names.values())
         labelled = [(t, {axis: names.get(label, f"{label}%") for axis, label in access.items()}) for t, access in views]
         bound = {f"{label}%": product.sizes[label] for label in product.bound if label in part.labels}
         return build.contract(labelled, bound), names
@@ -434,9 +494,9 @@ class Emitter:
         for axis, e in f.index:
             for label in sorted(e.axes):
                 if label not in names:
-                    names[label] = _unused(axis, names.values())
+                    names[label] = unused(axis, names.values())
         for label in sorted(frozenset().union(*(g.axes for g in guards)) - names.keys()):
-            names[label] = _unused(label, names.values())
+            names[label] = unused(label, names.values())
         new = {label: Index.axis(name) for label, name in names.items()}
         axes = {name: product.sizes[label] for label, name in names.items()}
         index = {axis: e.substitute(new) for axis, e in f.index}
@@ -451,7 +511,8 @@ class Emitter:
         return self.load(build.reindex(self.probe(ref), {a: sizes[a] for a in sorted(read)}, index, (), 0))
 
 
-def _unused(name: str, taken: Iterable[str]) -> str:
+def unused(name: str, taken: Iterable[str]) -> str:
+    """The name, with primes if it is taken."""
     taken = set(taken)
     while name in taken:
         name += "'"

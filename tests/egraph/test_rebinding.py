@@ -14,7 +14,7 @@ from ricci.dsl.types import Dim, Kind, Size, Type
 from ricci.egraph.extract import Effort, extract
 from ricci.egraph.indexed import Emitter, Opener
 from ricci.egraph.planners import transforming
-from ricci.egraph.planners.rebinding import Rebinder, worth_opening
+from ricci.egraph.planners.rebinding import Rebinder, contracted_first, worth_opening
 from ricci.egraph.structure import Structure
 from ricci.egraph.terms import Loader, Reader, new_space
 
@@ -100,7 +100,7 @@ def forms(term, monkeypatch):
         opened = Opener(loader, structure).opened(ref >> 1, node)
         assert opened is not None
         simplest = Rebinder(Sizes({}, 16), structure).simplest(opened)
-        products = [opened, simplest]
+        products = [opened, simplest, *contracted_first(emitter, Sizes({}, 16), simplest)]
         products += [transforming.transformed(emitter, simplest, *found) for found in transforming.convolutions(simplest, emitter)]
         for product in products:
             root = space.find(emitter.emitted(product) ^ (ref & 1))

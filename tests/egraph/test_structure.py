@@ -77,6 +77,7 @@ K = kron(A, B, ("m", "o"))
 OUTER = build.mul(v, build.rename(v, {"i": "j"}))
 LOW = product((tensor("U", i=n, r=r), {"r": "r"}), (tensor("V", j=n, r=r), {"r": "r"}), r=r)
 DIAGONAL = build.mul(identity("i", "j"), v)
+WINDOW = build.reindex(tensor("u", c=s, x=n), {"c": s, "x": n, "m": Size.of(3)}, {"x": at("x") + at("m") - 1}, (), 0)
 BAND = build.reindex(M, M.axes, {}, [Guard(-1, at("i") - at("j"), 2)], 0)
 CASES = {
     "kron(A, B) kron(C, D)": product((K, {"o": "k"}), (kron(C, D, ("o", "z")), {"o": "k"}), k=r * s),
@@ -98,6 +99,13 @@ CASES = {
     "correlation": product(
         (build.reindex(v, {"a": n, "l": n}, {"i": (at("a") + at("l")).mod(n)}, (), 0), {"l": "l"}), (x, {"j": "l"}), l=n
     ),
+    "(circulant + 2 circulant) x": product(
+        (build.linear([(1, circulant(v, "i", "j")), (2, circulant(tensor("b", k=n), "i", "j"))]), {"j": "l"}), (x, {"j": "l"}), l=n
+    ),
+    "circulant circulant x": product(
+        (circulant(v, "i", "j"), {"j": "l"}), (circulant(w, "j", "k"), {"j": "l", "k": "m"}), (x, {"j": "m"}), l=n, m=n
+    ),
+    "tucker convolution": product((tensor("W", q=q, y=r, m=3), {}), (tensor("V", c=s, q=q), {}), (WINDOW, {}), c=s, q=q, m=Size.of(3)),
     "sum of a periodic shift": build.sub(build.sum_over(build.shift(v, "i", 1), ["i"]), build.sum_over(v, ["i"])),
 }
 MOST = {  # operations at LARGE that an expert needs, with a little to spare for adding up
@@ -117,6 +125,9 @@ MOST = {  # operations at LARGE that an expert needs, with a little to spare for
     "circulant X": lambda d: 12 * d["n"] ** 2 * 11,
     "toeplitz x": lambda d: 17 * 2 * d["n"] * 12,
     "correlation": lambda d: 17 * d["n"] * 11,
+    "(circulant + 2 circulant) x": lambda d: 18 * d["n"] * 11,
+    "circulant circulant x": lambda d: 4 * 17 * d["n"] * 11,
+    "tucker convolution": lambda d: 2 * d["n"] * d["q"] * (d["s"] + 3 * d["r"]),
     "sum of a periodic shift": lambda d: 0,
 }
 

@@ -6,6 +6,7 @@
     Sum_j [j == e] f[j] = f[e]            indicators, diagonals, placed values; a band of w places is a sum over w
     Sum_x [a <= x < b] f[x]               as a sum over b - a places
     Sum_a Q[a, b] Q[a, c] = [b == c]      orthogonal Q
+    Sum_c W[c, q] u[c, x + m]             (Sum_c W[c, q] u[c, x]) read at x + m
 
 Free axes that are read only in parts, or only as differences, are split or joined too: the result is computed over the parts and
 read back by an index map, factor by factor, so that (A kron B) (C kron D) is (A C) kron (B D). Every step is an exact bijection or
@@ -16,13 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import permutations
+from math import prod
 
 from ricci.cost import Sizes
+from ricci.dsl import build
 from ricci.dsl.division import exact_quotient
 from ricci.dsl.index import Guard, Index
 from ricci.dsl.ops.reindex import Pull
+from ricci.dsl.term import Term
 from ricci.dsl.types import Size, at_most
-from ricci.egraph.indexed import Emitter, IndexedProduct, Opener, compound, single_label
+from ricci.egraph.indexed import Emitter, Factor, IndexedProduct, Opener, compound, single_label, unused
 from ricci.egraph.space import Node, Space
 from ricci.egraph.structure import Structure
 from ricci.egraph.terms import Loader
@@ -43,9 +48,10 @@ def rebind(loader: Loader, sizes: Sizes, structure: Structure, limit: int) -> tu
             if product is None or made >= limit:
                 continue
             simplest = Rebinder(sizes, structure).simplest(product)
-            if simplest is not product or product.retold:
+            read_later = contracted_first(emitter, sizes, simplest)
+            for changed in [simplest] * (simplest is not product or product.retold) + read_later:
                 made += 1
-                space.union(emitter.emitted(simplest), 2 * c)
+                space.union(emitter.emitted(changed), 2 * c)
             if node.op == "contract":
                 found.append((2 * c, simplest))
     return made, found
@@ -249,6 +255,51 @@ class Rebinder:
                 out[name] = (product.out[i] - product.out[k] * s).mod(size).within(dict(product.axes))
                 sizes = {label: n for label, n in changed.sizes.items() if label != k}
                 yield replace(changed, out=out, sizes=sizes)
+
+
+def contracted_first(emitter: Emitter, sizes: Sizes, product: IndexedProduct) -> list[IndexedProduct]:
+    """Forms with factors contracted before they are read at other points, where reading first makes more of them: of a convolution
+    Sum_{c,m} W[c, q] V[q, m] u[c, x + m], Sum_c W[c, q] u[c, x] is read at x + m. The last form has all such pairs contracted."""
+    forms: list[IndexedProduct] = []
+    while len(forms) < STEPS:
+        found = _first_pair(emitter, sizes, forms[-1] if forms else product)
+        if found is None:
+            break
+        forms.append(found)
+    return forms
+
+
+def _first_pair(emitter: Emitter, sizes: Sizes, product: IndexedProduct) -> IndexedProduct | None:
+    for f, g in permutations(product.factors, 2):
+        shared = _summed_by_both(product, emitter.loader.space, f, g)
+        own = [e for _, e in f.index if e.single_axis not in shared]
+        before = prod(sizes.extent(n) for axis, n in emitter.loader.space.axes[f.ref >> 1] if f.own[axis].single_axis not in shared)
+        after = prod(sizes.extent(product.sizes[label]) for label in frozenset().union(*(e.axes for e in own)))
+        if shared and before < after and any(e.single_axis is None for e in own):
+            views: list[tuple[Term, dict[str, str]]] = []
+            index: dict[str, Index] = {}
+            for h in (f, g):
+                names = {a: str(e.single_axis) if e.single_axis in shared else unused(a, index) for a, e in h.index}
+                index |= {names[a]: e for a, e in h.index if e.single_axis not in shared}
+                views.append((emitter.probe(h.ref), names))
+            joined = emitter.load(build.contract(views, {label: product.sizes[label] for label in shared}))
+            rest = tuple(h for h in product.factors if h is not f and h is not g)
+            kept = {label: size for label, size in product.sizes.items() if label not in shared}
+            return replace(product, factors=(*rest, Factor(joined, tuple(sorted(index.items())))), sizes=kept).normal()
+    return None
+
+
+def _summed_by_both(product: IndexedProduct, space: Space, f: Factor, g: Factor) -> frozenset[str]:
+    """Bound labels that are a whole axis of both factors and are read nowhere else."""
+    whole = [
+        {e.single_axis for a, e in h.index if e.single_axis is not None and dict(space.axes[h.ref >> 1])[a] is product.sizes[e.single_axis]}
+        for h in (f, g)
+    ]
+    elsewhere = [e for h in product.factors if h is not f and h is not g for _, e in h.index] + [x.index for x in product.guards]
+    elsewhere += [e for h in (f, g) for _, e in h.index if e.single_axis is None]
+    read = frozenset().union(*(e.axes for e in elsewhere))
+    counts = [e.single_axis for h in (f, g) for _, e in h.index]
+    return frozenset(x for x in whole[0] & whole[1] if x is not None and x not in product.out and x not in read and counts.count(x) == 2)
 
 
 def symmetries(loader: Loader, structure: Structure) -> int:

@@ -22,7 +22,7 @@ from ricci.dsl.normal import make_guards
 from ricci.dsl.ops.fourier import transform
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, at_most
-from ricci.egraph.indexed import Emitter, Factor, IndexedProduct, single_label
+from ricci.egraph.indexed import Emitter, Factor, IndexedProduct, Spectrum, single_label
 from ricci.egraph.terms import Loader
 
 SHORTEST = 8  # lanes, where they are a number: a shorter sum is never slower
@@ -51,11 +51,12 @@ def convolve(loader: Loader, products: Sequence[tuple[int, IndexedProduct]], lim
     emitter = Emitter(loader)
     made = 0
     for ref, product in products:
-        for f, g, lanes in convolutions(product, emitter):
-            if made < limit:
-                made += 1
-                loader.space.union(emitter.emitted(transformed(emitter, product, f, g, lanes)), ref)
-                break
+        found = next(convolutions(product, emitter), None)
+        while found is not None and made < limit:
+            made += 1
+            product = transformed(emitter, product, *found)
+            loader.space.union(emitter.emitted(product), ref)
+            found = next(convolutions(product, emitter), None)
     return made
 
 
@@ -143,32 +144,27 @@ def transformed(emitter: Emitter, product: IndexedProduct, f: Factor, g: Factor,
     outside = frozenset().union(product.out, *(h.labels for h in rest), *(x.axes for x in guards), *(lane.rest.axes for lane in lanes))
     sizes = {**product.sizes, **{names[lane.label]: lane.lanes for lane in lanes}}
     wide = replace(product, sizes=sizes)
+    widths = {names[lane.label]: lane.lanes for lane in lanes}
     real = _common_kind(emitter, f, g) == Kind.REAL
-    spectra = [
-        _spectrum(emitter, wide, h, places, {names[lane.label]: lane.lanes for lane in lanes}, real)
-        for h, places in _moved(product, f, g, lanes, names)
-    ]
+    spectra = [_spectrum(emitter, wide, h, places, widths, real) for h, places in _moved(product, f, g, lanes, names)]
     read = frozenset().union(*(at.values() for _, at in spectra))
     inner = {label: sizes[label] for label in product.bound if label in read and label not in outside and label not in names}
     spoken = _spoken(sorted(read), {names[lane.label]: _named(lane) for lane in lanes})
-    half = {
-        spoken[names[lane.label]]: t.axes[axis]
-        for t, at in spectra
-        for axis, label in at.items()
-        for lane in lanes
-        if label == names[lane.label]
-    }
     accesses = [(t, {axis: spoken[label] for axis, label in at.items()}) for t, at in spectra]
-    y = build.contract(accesses, {spoken[label]: size for label, size in inner.items()})
-    y = _back(y, [spoken[names[lane.label]] for lane in lanes], [lane.lanes for lane in lanes], half)
+    spectrum = build.contract(accesses, {spoken[label]: size for label, size in inner.items()})
+    y = spectrum
+    for label, frequencies in reversed(_frequencies(widths, real).items()):
+        inverse = "ifft" if frequencies is widths[label] else "irfft"
+        y = transform(inverse, y, spoken[label], spoken[label], widths[label])
     if real and y.kind == Kind.COMPLEX:
         y = build.apply("re", y)
     index = {spoken[label]: Index.axis(label) for label in product.sizes if spoken.get(label) in y.axes}
     for lane in lanes:
         index[spoken[names[lane.label]]] = lane.rest.mod(lane.lanes) if lane.cyclic else lane.rest
-    gone = {*names, *inner}
     whole = Factor(emitter.load(y), tuple(sorted(index.items())))
-    return replace(product, factors=(*rest, whole), guards=guards, sizes={a: n for a, n in product.sizes.items() if a not in gone}).normal()
+    emitter.spectra[whole.ref] = Spectrum(spectrum, {spoken[label]: size for label, size in widths.items()})
+    kept = {label: size for label, size in product.sizes.items() if label not in names and label not in inner}
+    return replace(product, factors=(*rest, whole), guards=guards, sizes=kept).normal()
 
 
 def _named(lane: Lane) -> str:
@@ -212,17 +208,22 @@ def _spectrum(
     guards = [Guard(0, e, product.sizes[label]) for label, e in places.items()]
     view, labels = emitter.view(product, f, list(make_guards(guards, Lanes.of(product.sizes)) or ()))
     axis_of = {label: axis for axis, label in labels.items()}
-    for label, size in lanes.items():
-        n = size.constant
-        if real and view.kind < Kind.COMPLEX and n is not None:
-            view = transform("rfft", view, axis_of[label], axis_of[label], Size.of(n // 2 + 1))
-        else:
-            view = transform("fft", view, axis_of[label], axis_of[label], size)
+    kept = _frequencies(lanes, real)
+    known = emitter.spectra.get(f.ref)
+    if known is not None and view is emitter.probe(f.ref) and known.has({axis_of[x]: (lanes[x], kept[x]) for x in lanes}):
+        return known.term, labels
+    for label, size in kept.items():
+        name = "fft" if size is lanes[label] else "rfft"
+        view = transform(name, view, axis_of[label], axis_of[label], size)
     return view, labels
 
 
-def _back(y: Term, axes: Sequence[str], lanes: Sequence[Size], half: Mapping[str, Size]) -> Term:
-    """The inverse transforms, in the opposite order."""
-    for axis, n in reversed(list(zip(axes, lanes, strict=True))):
-        y = transform("ifft", y, axis, axis, n) if half[axis] is n else transform("irfft", y, axis, axis, n)
-    return y
+def _frequencies(lanes: Mapping[str, Size], real: bool) -> dict[str, Size]:
+    """How many frequencies are kept along every lane: half of those of real values along the first, if its length is a number."""
+    out = dict(lanes)
+    for label, size in lanes.items():
+        n = size.constant
+        if real and n is not None:
+            out[label] = Size.of(n // 2 + 1)
+        break
+    return out
