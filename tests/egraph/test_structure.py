@@ -10,19 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ricci import driver
 from ricci.cost import TRANSFORMS, Price, operations
 from ricci.dsl import build, reference
 from ricci.dsl.index import Guard, Index
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Function, symbols, walk
 from ricci.dsl.types import Dim, Kind, Size, Type
-from ricci.egraph import optimize_function
+from ricci.egraph import optimize, optimize_function
 from ricci.egraph.optimize import LEVELS, Optimization, routines_of
 from ricci.egraph.pricing import NodePrice
 from ricci.egraph.structure import WORDS, Facts, Structure, facts_of_word, impose
 from ricci.egraph.symbolic import simplify, simplify_and_explain
 from ricci.egraph.terms import Loader, new_space
-from ricci.errors import RicciError
+from ricci.errors import RicciError, Source
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "structure.txt"
 n, p, q, r, s, t, u = (Size.of(Dim(name)) for name in "npqrstu")
@@ -74,6 +75,12 @@ A, B, C, D = tensor("A", a=p, c=r), tensor("B", b=q, d=s), tensor("C", c=r, e=t)
 v, w, x = tensor("v", i=n), tensor("w", j=n), tensor("x", j=n)
 M, N, X = tensor("M", i=n, j=n), tensor("N", j=n, k=n), tensor("X", j=n, k=n)
 K = kron(A, B, ("m", "o"))
+SQUARE, OTHER_SQUARE = tensor("A", a=p, c=p), tensor("B", b=q, d=q)
+KRON_SUM = build.add(kron(SQUARE, identity("b", "d", q), ("m", "o")), kron(identity("a", "c", p), OTHER_SQUARE, ("m", "o")))
+BLOCKS = build.reindex(
+    tensor("W", g=p, b=q, d=q), {"m": p * q, "o": p * q}, {"g": at("m").div(q), "b": at("m").mod(q), "d": at("o").mod(q)},
+    [Guard.equal(at("m").div(q), at("o").div(q))], 0,
+)  # fmt: skip
 OUTER = build.mul(v, build.rename(v, {"i": "j"}))
 LOW = product((tensor("U", i=n, r=r), {"r": "r"}), (tensor("V", j=n, r=r), {"r": "r"}), r=r)
 DIAGONAL = build.mul(identity("i", "j"), v)
@@ -82,7 +89,9 @@ BAND = build.reindex(M, M.axes, {}, [Guard(-1, at("i") - at("j"), 2)], 0)
 CASES = {
     "kron(A, B) kron(C, D)": product((K, {"o": "k"}), (kron(C, D, ("o", "z")), {"o": "k"}), k=r * s),
     "kron(A, B) vec X": product((K, {"o": "k"}), (tensor("y", o=r * s), {"o": "k"}), k=r * s),
-    "tr kron(A, B)": product((kron(tensor("A", a=p, c=p), tensor("B", b=q, d=q), ("m", "o")), {"m": "k", "o": "k"}), k=p * q),
+    "(A (+) B) x": product((KRON_SUM, {"o": "k"}), (tensor("y", o=p * q), {"o": "k"}), k=p * q),
+    "blocks x": product((BLOCKS, {"o": "k"}), (tensor("y", o=p * q), {"o": "k"}), k=p * q),
+    "tr kron(A, B)": product((kron(SQUARE, OTHER_SQUARE, ("m", "o")), {"m": "k", "o": "k"}), k=p * q),
     "kron(A, B) * kron(C, D)": build.mul(K, kron(tensor("C", a=p, c=r), tensor("D", b=q, d=s), ("m", "o"))),
     "diag(v) X": product((DIAGONAL, {"j": "l"}), (X, {"j": "l"}), l=n),
     "diag(v) diag(w)": product((DIAGONAL, {"j": "l"}), (build.mul(identity("j", "k"), w), {"j": "l"}), l=n),
@@ -111,6 +120,8 @@ CASES = {
 MOST = {  # operations at LARGE that an expert needs, with a little to spare for adding up
     "kron(A, B) kron(C, D)": lambda d: 2 * d["p"] * d["r"] * d["t"] + 2 * d["q"] * d["s"] * d["u"] + d["p"] * d["q"] * d["t"] * d["u"],
     "kron(A, B) vec X": lambda d: 2 * d["r"] * d["s"] * d["q"] + 2 * d["p"] * d["r"] * d["q"],
+    "(A (+) B) x": lambda d: 2 * d["p"] ** 2 * d["q"] + 2 * d["q"] ** 2 * d["p"] + d["p"] * d["q"],
+    "blocks x": lambda d: 2 * d["p"] * d["q"] ** 2,
     "kron(A, B) * kron(C, D)": lambda d: d["p"] * d["r"] + d["q"] * d["s"] + d["p"] * d["q"] * d["r"] * d["s"],
     "diag(v) X": lambda d: d["n"] ** 2,
     "diag(v) diag(w)": lambda d: d["n"] ** 2 + 3 * d["n"],
@@ -430,3 +441,51 @@ def test_what_is_said_of_what_is_no_matrix_is_refused(what, fact):
 def test_a_matrix_with_zeros_is_not_given_nonzero():
     with pytest.raises(RicciError, match="E0904"):
         simplify(chain(M, OTHER), given={M: ["diagonal", "positive"]})
+
+
+# from the text of a model
+
+
+MODELS = {
+    "kron": """
+dim m = 6, n = 6, p = 2, q = 3, r = 2, s = 3
+tensor A[p, r], B[q, s], x[n]
+let K[m, n] = A[div(m, 3), div(n, 3)]*B[mod(m, 3), mod(n, 3)]
+let y[m] = K[m, n]*x[n]
+let z[n] = K[m, n]*K[m, n']*x[n']
+let w = sum[m](K[m, m])
+""",
+    "conditions": """
+dim i = 9, j = 9, k = 2
+tensor v[i], M[j, k], N[i, j]
+let D[i, k] = sum[j]((if i == j then v[i] else 0)*M[j, k])
+let P[i, k] = sum[j](((if i == j then 1 else 0) - v[i]*v[j])*M[j, k])
+let T[i, k] = sum[j](if abs(i - j) <= 1 then N[i, j]*M[j, k] else 0)
+let L = sum[i, j](if j < i then (if i < j then N[i, j] else 0) else 0)
+""",
+    "circulant": """
+dim i = 16, j = 16, b = 3
+tensor c[i], x[b, j]
+let y[b, i] = c[mod(i - j, 16)]*x[b, j]
+let z[b, i] = c[mod(i - j, 16)]*c[mod(j - j', 16)]*x[b, j']
+""",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models(name):
+    program = driver.discretize(driver.check_text(Source("<test>", MODELS[name])))
+    better, report = optimize(program)
+    assert not report.diagnostics
+    steps = {step.name for function in report.functions for step in function.steps}
+    assert steps & {"changes of summation variables", "convolutions by Fourier transforms"}
+    for label, function in program.functions.items():
+        arguments = values(function, program.sizes)
+        for a, b in zip(*(reference.call(f, arguments, program.sizes) for f in (function, better.functions[label])), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-13)
+
+
+def test_a_condition_that_cannot_hold_is_nothing_to_compute():
+    program = driver.discretize(driver.check_text(Source("<test>", MODELS["conditions"])))
+    better, _ = optimize(program)
+    assert operations(better.functions["let:L"].roots) == 0

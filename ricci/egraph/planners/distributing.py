@@ -1,8 +1,8 @@
 """Contractions of sums with structured members, member by member: (D + U V^T) x = D x + U (V^T x), (1 - v v^T) X = X - v (v^T X).
 
 Structured is what a contraction need not see as a whole: products of factors that each lack an axis of it (outer products, low
-rank), values under an indicator of two axes (diagonals, bands), and what is known to be diagonal or banded. The other members stay
-one sum.
+rank), values under an indicator of two axes (diagonals, bands) or at merged ones (Kronecker products), and what is known to be diagonal
+or banded. The other members stay one sum.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from ricci.dsl.ops.contract import Contraction, Label
 from ricci.dsl.ops.reindex import Pull
 from ricci.dsl.types import Size
+from ricci.egraph.planners.rebinding import reads_parts
 from ricci.egraph.planners.sharing import sums_of
 from ricci.egraph.rational import Rational
 from ricci.egraph.space import Node, Space
@@ -45,15 +46,21 @@ def _structured(space: Space, structure: Structure, c: int) -> bool:
     if any(lo is not None and hi is not None and (hi - lo).constant is not None for lo, hi in structure.of(c).bands.values()):
         return True
     for node in space.nodes[c]:
-        if node.op in ("product", "contract") and all(len(space.axes[space.find(r) >> 1]) < len(axes) for r in node.children):
+        below = [space.find(r) >> 1 for r in node.children]
+        if node.op == "contract" and len(below) > 1:
             return True
-        if node.op == "contract" and len(node.children) > 1:
+        if node.op in ("product", "contract") and all(len(space.axes[d]) < len(axes) for d in below):
             return True
-        if node.op == "where" and space.constant(node.children[2]) == 0:
-            return True
-        if isinstance(node.payload, Pull) and any(len(g.axes) > 1 for g in node.payload.guards):
+        if any(_selected(space, n) for n in (node, *(n for d in below if node.op == "product" for n in space.nodes[d]))):
             return True
     return False
+
+
+def _selected(space: Space, node: Node) -> bool:
+    """Whether a node is zero but under a condition on two axes, or reads merged axes."""
+    if node.op == "where":
+        return space.constant(node.children[2]) == 0
+    return isinstance(node.payload, Pull) and (any(len(g.axes) > 1 for g in node.payload.guards) or reads_parts(node.payload))
 
 
 def _state(loader: Loader, c: int, node: Node, k: int, form: dict[int, Rational], own: list[int]) -> None:

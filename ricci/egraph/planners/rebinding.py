@@ -49,7 +49,7 @@ def rebind(loader: Loader, sizes: Sizes, structure: Structure, limit: int) -> tu
                 continue
             simplest = Rebinder(sizes, structure).simplest(product)
             read_later = contracted_first(emitter, sizes, simplest)
-            for changed in [simplest] * (simplest is not product or product.retold) + read_later:
+            for changed in [simplest] * (simplest is not product or product.retold or product.number == 0) + read_later:
                 made += 1
                 space.union(emitter.emitted(changed), 2 * c)
             if node.op == "contract":
@@ -61,18 +61,15 @@ def worth_opening(space: Space, node: Node) -> bool:
     """A contraction; or a product of merged axes."""
     if node.op == "contract":
         return True
-    return node.op == "product" and any(_reads_parts(space, r) for r in node.children)
+    below = [n.payload for r in node.children for n in space.nodes[space.find(r) >> 1]] if node.op == "product" else []
+    return any(isinstance(pull, Pull) and reads_parts(pull) for pull in below)
 
 
-def _reads_parts(space: Space, ref: int) -> bool:
-    """Whether a value is read at n div q or n mod q of an axis n longer than q."""
-    for node in space.nodes[space.find(ref) >> 1]:
-        if isinstance(node.payload, Pull):
-            sizes = dict(node.payload.axes)
-            atoms = [atom for _, e in node.payload.entries for atom in compound(e) if atom.kind in ("div", "mod")]
-            if any(all(atom.size is not sizes[axis] for axis in atom.inner.axes) for atom in atoms):
-                return True
-    return False
+def reads_parts(pull: Pull) -> bool:
+    """Whether an index map reads n div q or n mod q of an axis n longer than q."""
+    sizes = dict(pull.axes)
+    atoms = [atom for _, e in pull.entries for atom in compound(e) if atom.kind in ("div", "mod")]
+    return any(all(atom.size is not sizes[axis] for axis in atom.inner.axes) for atom in atoms)
 
 
 class Rebinder:
