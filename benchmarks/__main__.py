@@ -139,7 +139,15 @@ def memory() -> Iterator[Line]:
     )
 
 
-CASES = {"startup": startup, "warm": warm, "kernels": kernels, "optimizer": optimizer, "memory": memory}
+def stencils() -> Iterator[Line]:
+    """Forms of stencils that the optimizer compares, measured over sizes from the first cache to memory."""
+    from benchmarks import stencils as cases
+    from ricci.driver import this_machine
+
+    yield from cases.lines(this_machine())
+
+
+CASES = {"startup": startup, "warm": warm, "kernels": kernels, "optimizer": optimizer, "stencils": stencils, "memory": memory}
 
 
 def main(names: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from ricci.dsl import tree
     from ricci.dsl.model import Model, Solve
     from ricci.dsl.program import Program
+    from ricci.dsl.term import Function
+    from ricci.machine import Machine
 
 LARGEST_SOURCE = 1 << 20
 
@@ -102,14 +105,38 @@ def derive(program: Program) -> Program:
     return lower(program) if "rhs" in program.functions else program
 
 
-def optimize(program: Program, level: int) -> tuple[Program, Any]:
-    """Program -> program, cheaper and equal; and the report that `explain` prints. Code is made once for all sizes of a grid."""
-    from ricci.egraph import optimize as improve
-    from ricci.machine import Machine
+def this_machine() -> Machine:
+    """The machine that times are predicted for: the one that `ricci tune` has measured, else a usual one."""
+    from ricci.backends.machine_record import machine
 
+    return machine()
+
+
+def optimize(program: Program, level: int) -> tuple[Program, Any]:
+    """Program -> program, cheaper and equal; and the report that `explain` prints.
+
+    Code is made once for all sizes of a grid that one level of memory holds: forms are found for grids of nominal size, and which of
+    them is taken is predicted for a typical grid of the level.
+    """
+    from ricci.cost import typical_grid
+    from ricci.egraph import optimize as improve
+
+    machine = this_machine()
+    grid = {name: n for name, n in program.sizes.items() if name in program.coordinates}
+    typical = {**program.sizes, **typical_grid(grid, machine)}
     nominal = replace(program, sizes={name: n for name, n in program.sizes.items() if name not in program.coordinates})
-    better, report = improve(nominal, level, Machine())
+    better, report = improve(nominal, level, machine, partial(predicted, typical, machine))
     return replace(better, sizes=program.sizes), report
+
+
+def predicted(sizes: dict[str, int], machine: Any, function: Function) -> float:
+    """Predicted seconds of one evaluation of a function, by what its loops do; sizes that are not known are nominal."""
+    from ricci.backends.workload import predicted as predict
+    from ricci.egraph.verify import dims_of
+    from ricci.lowering.schedule import schedule as lower
+
+    dims = {name: max(sizes.get(name, machine.nominal_size), dim.lower) for name, dim in dims_of(function.roots).items()}
+    return predict(lower(function, sizes=sizes), {**sizes, **dims}, machine)
 
 
 def operations(program: Program, sizes: dict[str, int]) -> tuple[dict[str, float], dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ricci import cost, defects
@@ -12,6 +12,7 @@ from ricci.dsl.program import Program
 from ricci.dsl.push import push_reindexes
 from ricci.dsl.show import show_function
 from ricci.dsl.term import Function, Term, rewrite, subfunctions, symbols, walk, with_subfunctions
+from ricci.egraph.alternatives import Judge, alternatives, stores
 from ricci.egraph.analyses import Given, Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
@@ -53,11 +54,15 @@ LEVELS = {
 }
 
 
-def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT) -> tuple[Program, Report]:
+Predict = Callable[[Function], float]  # seconds of one evaluation, by what its loops do
+
+
+def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT, predict: Predict | None = None) -> tuple[Program, Report]:
     """A program whose functions give the same values in exact arithmetic and cost no more, and what was done.
 
     Level 0 returns the program itself, 1 its normal form, 2 optimizes, 3 searches longer. A function that cannot be optimized
-    because of a defect stays as it is; a diagnostic of the report says so.
+    because of a defect stays as it is; a diagnostic of the report says so. `predict` decides between forms of a function that
+    differ in what is stored; without it the prices of nodes do.
     """
     report = Report(level)
     if level <= 0:
@@ -65,7 +70,7 @@ def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT) -> tu
     functions = {}
     for name, function in program.functions.items():
         try:
-            functions[name], own = optimize_function(function, level, machine, program.sizes, routines_of(name))
+            functions[name], own = optimize_function(function, level, machine, program.sizes, routines_of(name), predict)
         except Exception as error:
             functions[name], own = function, given_up(function, Price("time", machine), program.sizes, error)
         if own is not None:
@@ -81,6 +86,7 @@ def optimize_function(
     machine: Machine = DEFAULT,
     sizes: dict[str, int] | None = None,
     routines: frozenset[str] = frozenset(),
+    predict: Predict | None = None,
 ) -> tuple[Function, FunctionReport | None]:
     """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves).
 
@@ -90,11 +96,16 @@ def optimize_function(
         return function, None
     start, found = _with_optimized_bodies(function, level, machine, sizes or {})
     run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {}, routines=routines)
+    run.judge = None if predict is None else lambda roots: predict(with_results(function, roots))
     roots = run.result()
-    results = tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))
     report = run.report(function.name, [name for name, _ in function.results])
     report.diagnostics = [*found, *report.diagnostics]
-    return Function(function.name, function.params, results), report
+    return with_results(function, roots), report
+
+
+def with_results(function: Function, roots: Sequence[Term]) -> Function:
+    """The function with other terms for its results."""
+    return replace(function, results=tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True)))
 
 
 def routines_of(name: str) -> frozenset[str]:
@@ -172,6 +183,9 @@ class Optimization:
         self.loader = Loader(self.space)
         self.seeds: dict[str, list[tuple[int, Node]]] = {}
         self.roots: list[int] = []
+        self.judge: Judge | None = None
+        self.forms: dict[str, list[Term]] = {}  # alternatives that differ in what is stored
+        self.judged: dict[str, float] = {}  # their predicted seconds
 
     def result(self) -> list[Term]:
         """The cheapest equal terms found; the given ones where nothing is cheaper or a check fails."""
@@ -180,9 +194,15 @@ class Optimization:
         self.push()
         self.plan()
         found = self.choose(refs)
-        if self._cost(found) < self._cost(self.before) and not self.check(found):
+        if self.cheaper(found) and not self.check(found):
             self.after = found
         return self.after
+
+    def cheaper(self, found: Sequence[Term]) -> bool:
+        """Whether terms beat the source, by the judge if it was asked."""
+        if self.judged:
+            return list(found) != self.before
+        return self._cost(found) < self._cost(self.before)
 
     def check(self, found: Sequence[Term]) -> bool:
         """Whether terms differ in value from the source; then a diagnostic says where."""
@@ -245,7 +265,17 @@ class Optimization:
         unit = max(self._cost(self.before), 1e-12) / UNITS if self.price.kind == "time" else 1.0
         price = self.price_of_nodes(self.space, self.price, self.sizes, unit, self.stated)
         self.extraction = extract(self.space, self.roots, price, self.seeds, self.level.effort)
+        if self.judge is not None and stores(self.space, price):
+            return self.judged_best(price, self.judge)
         return self.reader().read(self.roots, self.before)
+
+    def judged_best(self, price: NodePrice, judge: Judge) -> list[Term]:
+        """The best of the source and the alternatives that differ in what is stored; the first of equals."""
+        assert self.extraction is not None
+        self.forms = {"source": self.before}
+        self.forms |= alternatives(self.loader, self.roots, self.before, price, self.seeds, self.level.effort, self.extraction)
+        self.judged = {name: judge(terms) for name, terms in self.forms.items()}
+        return self.forms[min(self.judged, key=lambda name: self.judged[name])]
 
     def reader(self) -> Reader:
         assert self.extraction is not None
@@ -267,6 +297,10 @@ class Optimization:
             report.considered = [Considered(n, c / max(source, 1)) for n, c in sorted(self.extraction.seeds.items(), key=lambda x: x[1])]
             report.considered.append(Considered("searched", self.extraction.cost / max(source, 1)))
             report.chosen = self.extraction.start
+            if self.judged:
+                whole = self.judged["source"] or 1.0
+                report.considered += [Considered(f"{name}, as loops", t / whole) for name, t in self.judged.items()]
+                report.chosen = min(self.judged, key=lambda name: self.judged[name])
             report.budget = {"nodes": self.extraction.nodes, "search steps": self.extraction.steps}
         if self.engine is not None:
             report.budget |= {"e-graph rows": self.engine.rows, "e-graph iterations": self.engine.iterations}

@@ -35,7 +35,12 @@ RISKS: dict[str, Callable[[Range], bool]] = {
 
 
 class NodePrice:
-    """cost(class, node) for the extractor. `unit` is the cost of one integer unit; classes' extents are looked up once."""
+    """cost(class, node) for the extractor. `unit` is the cost of one integer unit; classes' extents are looked up once.
+
+    `storing` multiplies what it costs to store a value that is read at other points: alternatives are found by other values of it.
+    """
+
+    storing = 1.0
 
     def __init__(self, space: Space, price: Price, sizes: Sizes, unit: float, given: Given) -> None:
         self.space, self.price, self.sizes, self.unit, self.given = space, price, sizes, unit, given
@@ -111,7 +116,7 @@ class NodePrice:
             return (
                 0.0
                 if any(n.op in STORED_ANYWAY or isinstance(n.payload, tuple) for n in self.space.nodes[below])
-                else self.price.store(self.points(c))
+                else self.storing * self.price.store(self.points(c))
             )
         if op == "reindex":
             assert isinstance(payload, Pull)

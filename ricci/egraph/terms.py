@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
+from ricci.cost import FREE
 from ricci.dsl import build
 from ricci.dsl.index import Index
 from ricci.dsl.ops import OPERATORS, linear, pointwise, reindex
@@ -183,6 +184,7 @@ class Reader:
     choice: Mapping[int, Node]
     templates: Mapping[Hashable, Term]
     uses: dict[int, int] = field(default_factory=dict)
+    stored: set[int] = field(default_factory=set)  # classes that index maps read: computed once
     built: dict[int, Term] = field(default_factory=dict)
 
     def read(self, roots: Sequence[int], like: Sequence[Term]) -> list[Term]:
@@ -193,9 +195,12 @@ class Reader:
                 self.uses[d] = self.uses.get(d, 0) + 1
         for r in roots:
             self.uses[r >> 1] = self.uses.get(r >> 1, 0) + 1
+        self.stored = {self._stored_by(self.choice[c]) for c in order if self.choice[c].op == "reindex"}
         for c in order:
             node = self.choice[c]
             term = self._one(node)
+            if c in self.stored and node.op not in ("leaf", "expand") and _is_inlined(term):
+                term = build.group(term)
             self.built[c] = self._negative(term, c) if self.space.nodes[c][node] else term
         return [build.conform(self._signed(r), t.type) for r, t in zip(roots, like, strict=True)]
 
@@ -221,6 +226,15 @@ class Reader:
             d = self.space.find(r) >> 1
             out.append(d if d in self.choice else self.space.split(r)[1] >> 1)
         return out
+
+    def _stored_by(self, node: Node) -> int:
+        """The class that an index map reads at other points; -1 if it only renames."""
+        assert isinstance(node.payload, Pull)
+        if not node.payload.guards and all(e.single_axis is not None for _, e in node.payload.entries):
+            return -1
+        c = self._of(node.children[0])[0]
+        below = self.choice.get(c)
+        return self._of(below.children[0])[0] if below is not None and below.op == "stored" else c
 
     def _of(self, ref: int) -> tuple[int, int]:
         ref = self.space.find(ref)
@@ -335,6 +349,13 @@ class Reader:
         if op in ("recip", "abs") and term.op == "linear" and len(term.args) > 1 and linear.primitive(term)[0] != 1:
             return build.group(term)
         return term
+
+
+def _is_inlined(term: Term) -> bool:
+    """Whether a schedule computes the value where it is used, if nothing says otherwise."""
+    if term.op == "map":
+        return term.attrs[0] not in FREE
+    return term.op == "linear" or (term.op == "contract" and not contracts.contraction_of(term).bound)
 
 
 def _is_sum(term: Term) -> bool:

@@ -16,6 +16,7 @@ from ricci.egraph.planners import (
     merging,
     pairing,
     rebinding,
+    separating,
     sharing,
     transforming,
 )
@@ -82,6 +83,8 @@ def propose(
 
     done: list[tuple[str, str, int]] = []
     done += _structural(loader, sizes, facts, limit, routines)
+    done.append(("stencils", "stencils in passes along axes", separating.separate(loader, limit)))
+    space.rebuild()
     done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
     space.rebuild()
     done.append(("sums", "common pairs", _traced(space, seeds, "paired", lambda: pairing.pair_all(space))))

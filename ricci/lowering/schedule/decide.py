@@ -1,8 +1,8 @@
 """Which terms get storage and which are recomputed inside the loops of their users.
 
 A term is stored when it must be (a result, a sum or reduction, an argument of a loop or library call), when one set of loops
-would evaluate it at several points and that costs more than a store and loads, or when several nests need it. Everything
-else is inlined. Costs count floating-point operations; a load counts as one.
+would evaluate it at several points and that costs more than a store and loads or the term says so (`group`), or when several
+nests need it. Everything else is inlined. Costs count floating-point operations; a load counts as one.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def usage(order: Sequence[Term], must: set[Term]) -> Usage:
         if not term.axes or is_leaf(term):
             _spread(found, term, [(term, p) for p in body_points(term)])
             continue
-        if term not in found.stored and _worth_storing(found.points.get(term, {}), costs[term], term in guarded, term in once):
+        points = found.points.get(term, {})
+        if term not in found.stored and (_shared(term, points) or _worth_storing(points, costs[term], term in guarded, term in once)):
             found.stored.add(term)
         if term in found.stored:
             found.stored.update(_inside(term))
@@ -148,6 +149,13 @@ def _worth_storing(points: Mapping[Term, Mapping[Point, None]], cost: int, guard
         if len(full) > MANY_POINTS or (len(full) > 1 and (guarded or cost * (len(full) - 1) > STORE_AND_LOAD + 4)):
             return True
     return cost > 4 and not once and _repeats(points)
+
+
+def _shared(term: Term, points: Mapping[Term, Mapping[Point, None]]) -> bool:
+    """Whether a value that is to be computed once (`group`) is needed at several points of one set of loops."""
+    if term.op != "map" or term.attrs != ("group",):
+        return False
+    return any(len({p.index for p in reached}) > 1 for reached in points.values())
 
 
 def _repeats(points: Mapping[Term, Mapping[Point, None]]) -> bool:

@@ -1,0 +1,53 @@
+"""Whole alternatives for the values that index maps read: stored and read again, or computed anew at every point.
+
+Prices of single nodes add up; passes over arrays do not: what a kernel computes hides behind what it moves, and what it moves
+comes from the memory that its arrays fit into. So the choice between one pass and two is made between whole functions, by a
+judge that knows loops and sizes (`Judge`): the cheapest form as it is found, with stores for nothing, and with stores to avoid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ricci.dsl.term import Term
+from ricci.egraph.extract import Effort, Extraction, extract
+from ricci.egraph.pricing import NodePrice
+from ricci.egraph.space import Node, Space
+from ricci.egraph.terms import Loader, Reader
+
+Judge = Callable[[Sequence[Term]], float]  # predicted seconds of a function of these results
+STORING = {"stored": 0.0, "recomputed": 50.0}  # what storing costs, in its own price
+
+
+def stores(space: Space, price: NodePrice) -> bool:
+    """Whether some value may be stored only because it is read at other points."""
+    classes = space.classes()
+    return any(node.op == "stored" and price.exact(c, node) > 0 for c in classes for node in space.nodes[c])
+
+
+def alternatives(
+    loader: Loader,
+    roots: Sequence[int],
+    like: Sequence[Term],
+    price: NodePrice,
+    seeds: Mapping[str, Sequence[tuple[int, Node]]],
+    effort: Effort,
+    first: Extraction,
+) -> dict[str, list[Term]]:
+    """Terms by name; `first` is the choice at the price as it is."""
+    space = loader.space
+    found = {"searched": _read(loader, first, roots, like)}
+    less = replace(effort, steps=effort.steps // 2, kicks=effort.kicks // 4, compiled_kicks=effort.compiled_kicks // 4)
+    for name, factor in STORING.items():
+        price.storing = factor
+        other = extract(space, roots, price, {**seeds, "searched": list(first.choice.items())}, less)
+        terms = _read(loader, other, roots, like)
+        if terms not in found.values():
+            found[name] = terms
+    price.storing = 1.0
+    return found
+
+
+def _read(loader: Loader, extraction: Extraction, roots: Sequence[int], like: Sequence[Term]) -> list[Term]:
+    return Reader(loader.space, extraction.choice, loader.templates).read(roots, like)
