@@ -213,13 +213,15 @@ class Executable:
     def _call(self, step: Call, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> None:
         from ricci.backends import library
 
-        args = [self._argument(a, storage, arenas, address, scalars, sizes) for a in step.arguments]
+        pairs = zip(step.term.args, step.arguments, strict=True)
+        args = [self._argument(t, a, storage, arenas, address, scalars, sizes) for t, a in pairs]
         for target, value in zip(step.results, library.call(step, args, sizes), strict=True):
             self._put(target, np.asarray(value), storage, arenas, address, scalars, sizes)
 
-    def _argument(self, target: Place | Term, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> Any:
+    def _argument(self, t: Term, target: Place | Term, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> Any:
+        """Values of a term: of its own extents, for it may lie inside or around a slot of others."""
         if isinstance(target, Place):
-            return self.view(target, storage, arenas, address, sizes)
+            return self.view(target, storage, arenas, address, sizes, t.axes)
         return self._get("", target, storage, arenas, address, scalars, sizes)
 
     def asm(self) -> str:

@@ -8,8 +8,9 @@ from running import assert_close, everywhere, expected, shifted, size, symbol
 
 from ricci.backends.numba_cpu import compile_function
 from ricci.dsl import build
+from ricci.dsl.index import Index
 from ricci.dsl.term import Function
-from ricci.dsl.types import Kind
+from ricci.dsl.types import Kind, Size, Type
 from ricci.lowering.schedule import schedule
 
 
@@ -127,3 +128,13 @@ def test_reductions_of_what_is_read_past_an_end(op, edge, shift, over):
     t = build.mul(shifted(u, shift, -1, edge), u)
     total = build.sum_over(t, [over]) if op == "sum" else build.reduce(op, t, [over])
     everywhere(Function("ends", (u,), (("total", total),)), [{"i": 4, "j": 3, "k": 5}, {"i": 1, "j": 2, "k": 17}, {"i": 9, "j": 1, "k": 1}])
+
+
+def test_matrix_products_of_parts_of_arrays():
+    """The part of a slot that a view names, and no more, goes to the library."""
+    whole, rows, inner = Size.of(40), Size.of(17), Size.of(23)
+    a, b = (build.symbol(name, Type(Kind.REAL, {"i": whole, "j": whole})) for name in "ab")
+    left = build.reindex(a, {"i": rows, "k": inner}, {"i": Index.axis("i"), "j": Index.axis("k")}, (), 0)
+    right = build.reindex(b, {"k": inner, "j": whole}, {"i": Index.axis("k") + 5, "j": Index.axis("j")}, (), 0)
+    term = build.contract([(left, {"k": "k"}), (right, {"k": "k"})], {"k": inner})
+    everywhere(Function("part", (a, b), (("y", term),)), [{}], threads=(1, 2))
