@@ -133,7 +133,7 @@ class Opener:
     def __init__(self, loader: Loader, structure: Structure) -> None:
         self.loader, self.space, self.structure = loader, loader.space, structure
         self.dims = _dims(self.space)
-        self.emitter = Emitter(loader)
+        self.emitter = Emitter(loader, structure)
 
     def opened(self, c: int, node: Node) -> IndexedProduct | None:
         """The contraction or product that a node of a class is; None if it has too many factors."""
@@ -425,7 +425,8 @@ class Spectrum:
 class Emitter:
     """Puts products into a space, term by term through the constructors; a class stands in them as a symbol of its own."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, structure: Structure) -> None:
+        self.structure = structure
         self.loader, self.kinds = loader, Kinds(loader.space, loader.templates)
         self.spectra: dict[int, Spectrum] = {}  # of values that came out of inverse transforms
 
@@ -451,14 +452,16 @@ class Emitter:
         return space.expand(space.scale(product.number, space.product([(r, 1) for r in factors]) if factors else space.one), product.axes)
 
     def _more_than_ranges(self, product: IndexedProduct) -> tuple[Guard, ...]:
-        """The guards that do not only say that the index of a factor is in range: there its view is 0 anyway."""
+        """The guards that do not only say that the index of a factor is in range, or where it is known not to be zero."""
         lanes = Lanes.of(product.sizes)
-        ranges: set[Guard] = set()
+        known: list[Guard] = []
         for f in product.factors:
-            sizes = dict(self.loader.space.axes[f.ref >> 1])
-            for axis, e in f.index:
-                ranges.update(make_guards([Guard(0, e, sizes[axis])], lanes) or ())
-        return tuple(g for g in product.guards if g not in ranges)
+            sizes, own = dict(self.loader.space.axes[f.ref >> 1]), f.own
+            known += [Guard(0, e, sizes[axis]) for axis, e in f.index]
+            for (a, b), (lo, hi) in self.structure.of(f.ref >> 1).bands.items():
+                known.append(Guard(lo, own[a] - own[b], None if hi is None else hi + 1))
+        told = {g for guard in known for g in make_guards([guard], lanes) or ()}
+        return tuple(g for g in product.guards if g not in told)
 
     def part(self, product: IndexedProduct, part: Part) -> tuple[int, dict[str, str]]:
         """The class of a part and the label of each of its axes: named as in the result, or else after those of the factors."""

@@ -95,7 +95,8 @@ def forms(term, monkeypatch):
     loader = Loader(new_space())
     space = loader.space
     (ref,) = loader.load([term])
-    structure, emitter = Structure(space, {}), Emitter(loader)
+    structure = Structure(space, {})
+    emitter = Emitter(loader, structure)
     for node in [n for n in space.nodes[ref >> 1] if worth_opening(space, n)]:
         opened = Opener(loader, structure).opened(ref >> 1, node)
         assert opened is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from ricci.cost import TRANSFORMS, Price, Sizes
 from ricci.dsl.term import Term
@@ -13,6 +13,7 @@ from ricci.egraph.planners import (
     contracting,
     distributing,
     factoring,
+    halving,
     merging,
     pairing,
     rebinding,
@@ -52,10 +53,13 @@ def _structural(
     space.rebuild()
     done.append(("structure", "contractions of sums with structured members", distributing.distribute(loader, structure, limit)))
     space.rebuild()
-    made, products = rebinding.rebind(loader, sizes, Structure(space, facts), limit)
+    structure = Structure(space, facts)
+    made, products = rebinding.rebind(loader, sizes, structure, limit)
     done.append(("structure", "changes of summation variables", made))
+    done.append(("structure", "triangular factors by halves", halving.halve(loader, sizes, structure, products, limit)))
     if routines >= TRANSFORMS:
-        done.append(("structure", "convolutions by Fourier transforms", transforming.convolve(loader, products, limit)))
+        found = transforming.convolve(loader, structure, products, limit)
+        done.append(("structure", "convolutions by Fourier transforms", found))
     space.rebuild()
     return done
 

@@ -39,7 +39,7 @@ NODES = 4  # forms of one class that are opened
 def rebind(loader: Loader, sizes: Sizes, structure: Structure, limit: int) -> tuple[int, list[tuple[int, IndexedProduct]]]:
     """Propose the products with changed variables; how many there were, and all contractions in their simplest form by class."""
     space = loader.space
-    opener, emitter = Opener(loader, structure), Emitter(loader)
+    opener, emitter = Opener(loader, structure), Emitter(loader, structure)
     found: list[tuple[int, IndexedProduct]] = []
     made = 0
     for c in space.classes():

@@ -23,6 +23,7 @@ from ricci.dsl.ops.fourier import transform
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, at_most
 from ricci.egraph.indexed import Emitter, Factor, IndexedProduct, Spectrum, single_label
+from ricci.egraph.structure import Structure
 from ricci.egraph.terms import Loader
 
 SHORTEST = 8  # lanes, where they are a number: a shorter sum is never slower
@@ -46,9 +47,9 @@ class Lane:
     guard: tuple[Guard, ...] = ()
 
 
-def convolve(loader: Loader, products: Sequence[tuple[int, IndexedProduct]], limit: int) -> int:
+def convolve(loader: Loader, structure: Structure, products: Sequence[tuple[int, IndexedProduct]], limit: int) -> int:
     """Propose transforms for products (with the reference of their values); returns how many were."""
-    emitter = Emitter(loader)
+    emitter = Emitter(loader, structure)
     made = 0
     for ref, product in products:
         found = next(convolutions(product, emitter), None)
