@@ -19,6 +19,7 @@ from ricci.egraph.planners import (
     rebinding,
     separating,
     sharing,
+    sliding,
     transforming,
 )
 from ricci.egraph.space import Node, Space
@@ -88,6 +89,8 @@ def propose(
     done: list[tuple[str, str, int]] = []
     done += _structural(loader, sizes, facts, limit, routines)
     done.append(("stencils", "stencils in passes along axes", separating.separate(loader, limit)))
+    space.rebuild()
+    done.append(("scans", "windows by doubling", sliding.slide(loader, limit)))
     space.rebuild()
     done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
     space.rebuild()
