@@ -1,5 +1,7 @@
-"""Linear systems as terms that can be scheduled: `solve` becomes factors of a band matrix, or an iteration.
+"""Linear systems as terms that can be scheduled: `solve` becomes transforms, factors of a band matrix, or an iteration.
 
+- A map with constant coefficients, and closures that a Fourier, sine or cosine transform continues exactly, along all axes but one
+  at most (diagonal.py): `diagonalize` prepares the systems of all frequencies, `solve_diagonal` transforms, solves, transforms back.
 - A stencil (windows.py) of moderate bandwidth: its coefficients are ordinary terms, computed like any others; `factor` puts
   them into a band matrix and factors it, once for all right-hand sides with the same matrix; `solve_factored` uses that.
 - Anything else (large grids in two and three dimensions, sums over axes): the stabilized bi-conjugate gradient iteration,
@@ -21,10 +23,12 @@ from ricci.dsl.ops.proj import make_tuple
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.term import Function, Term, rewrite, substitute, symbols
 from ricci.dsl.types import Kind, Size, Type, at_most
+from ricci.lowering.diagonal import diagonal
 from ricci.lowering.windows import Offset, Stencil, grid_axis, stencil
 
 WIDEST = 128  # bandwidth (one side) from which the iteration is cheaper, and uses less memory
 MOST_AXES = 3
+ENTRY = 0.5e-9  # seconds that one entry takes in one step of elimination
 CONVERGED = Fraction(1, 10**10)  # relative residual
 MOST_ITERATIONS = 500
 
@@ -65,6 +69,10 @@ def solver(apply: Function, args: Sequence[Term], sizes: Mapping[str, int]) -> T
     right = tuple(build.conform(b, u.type) for b, u in zip(args[:count], unknowns, strict=True))
     found = stencil(results, unknowns) if all(u.kind == Kind.REAL for u in unknowns) else None
     layout = None if found is None else band_layout(found, unknowns, sizes)
+    apart = diagonal(results, unknowns, sizes) if len(unknowns[0].axes) > 1 else None
+    if apart is not None and (layout is None or apart.cost < band_cost(layout, sizes)):
+        table = build.proj(build.library("diagonalize", apart.coefficients, (apart.spectrum,)), 0)
+        return build.library("solve_diagonal", (table, *right), (apart.spectrum,))
     if found is None or layout is None:
         return bicgstab(results, unknowns, right)
     coefficients = [_plain(found.entries[e.row, e.column][offset]) for e, offset in _entries(found, layout)]
@@ -122,6 +130,13 @@ def band_layout(found: Stencil, unknowns: Sequence[Term], sizes: Mapping[str, in
         if value is None or value > WIDEST:
             return None
     return layout
+
+
+def band_cost(layout: Layout, sizes: Mapping[str, int]) -> float:
+    """Predicted seconds of the factors and of one solve."""
+    known = layout.complete(sizes)
+    rows, lower, upper = (float(n.evaluate(known)) for n in (layout.rows, layout.lower, layout.upper))
+    return rows * (lower * (lower + upper) + 2 * (2 * lower + upper)) * ENTRY
 
 
 def _value(size: Size, sizes: Mapping[str, int]) -> int | None:

@@ -270,13 +270,24 @@ def stencil(results: Sequence[Term], directions: Sequence[Term]) -> Stencil | No
         if reads is None:
             return None
         for read, coefficient in reads.items():
-            windows = _windows(read, result, periodic)
-            if windows is None:
+            found = offsets_of(read, coefficient, result, periodic)
+            if found is None:
                 return None
             entry = entries.setdefault((k, directions.index(read.direction)), {})
-            for offset, c in _split(read, windows, coefficient, result):
+            for offset, c in found:
                 entry[offset] = build.add(entry[offset], c) if offset in entry else c
     return Stencil(entries, frozenset(periodic))
+
+
+def offsets_of(read: Read, coefficient: Term, result: Term, periodic: set[str] | None = None) -> list[tuple[Offset, Term]] | None:
+    """A read as coefficients by offset; None where it is no window. Axes that are read around enter `periodic` (None: there is none)."""
+    around: set[str] = set()
+    windows = _windows(read, result, around)
+    if windows is None or (around and periodic is None):
+        return None
+    if periodic is not None:
+        periodic |= around
+    return _split(read, windows, coefficient, result)
 
 
 def _windows(read: Read, result: Term, periodic: set[str]) -> dict[str, tuple[str, int, int, bool]] | None:

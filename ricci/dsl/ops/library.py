@@ -4,6 +4,7 @@ solve      (b_1..b_m, constants; apply): x_1..x_m with apply(x_1..x_m, constants
 fft, ifft  (t; axis, to, size): sum_x t e^(-2 pi i k x / n); the inverse with 1/n
 rfft, irfft (t; axis, to, size): of a real signal, k = 0..n//2; back to a real signal of `size` lanes
 factor, solve_factored: a system given by coefficients at offsets, see `band.py`
+diagonalize, solve_diagonal: a system that transforms take apart, see `spectral.py`
 sort       (t; axis): values in rising order and the int places they came from (stable, NaN last)
 cholesky   (a; i, j): lower L with L L^H = (A + A^H)/2
 eigh       (a; i, j, k): rising eigenvalues w[k] and eigenvectors V[i, k] of (A + A^H)/2
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ricci.dsl import build
-from ricci.dsl.ops import band, base, factorizations, fourier, solve, sorting
+from ricci.dsl.ops import band, base, factorizations, fourier, solve, sorting, spectral
 from ricci.dsl.ops.proj import make_proj, make_tuple
 from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import TupleType
@@ -46,6 +47,10 @@ ROUTINES: dict[str, Routine] = {
     "solve": Routine(solve.prepare, solve.infer, solve.meaning, solve.tangent, solve.cotangent),
     "factor": Routine(band.prepare_factor, band.infer_factor, band.factor, band.no_tangent, band.no_cotangent),
     "solve_factored": Routine(band.prepare_solve, band.infer_solve, band.solve, band.no_tangent, band.no_cotangent),
+    "diagonalize": Routine(
+        spectral.prepare_diagonalize, spectral.infer_diagonalize, spectral.diagonalize, spectral.no_tangent, spectral.no_cotangent
+    ),
+    "solve_diagonal": Routine(spectral.prepare_solve, spectral.infer_solve, spectral.solve, spectral.no_tangent, spectral.no_cotangent),
     "sort": Routine(sorting.prepare, sorting.infer, sorting.meaning, sorting.tangent, sorting.cotangent),
     "cholesky": Routine(
         factorizations.prepare,

@@ -31,7 +31,7 @@ def lower_factor(block: Block, term: Term) -> list[Step]:
     for k in range(len(layout.unknowns)):
         steps.append(Routine("band_claim", (matrix, layout.lower, Size.of(k), *geometry(layout, k))))
     for entry, coefficient in zip(layout.entries, term.args, strict=True):
-        table, before, same = _values(block, coefficient)
+        table, before, same = values_of(block, coefficient)
         steps += before
         offsets = [Size.of(entry.offsets[g]) for _, g, _ in layout.unknowns[entry.row].axes]
         offsets += [Size.of(0)] * (MOST_AXES - len(offsets))
@@ -50,7 +50,7 @@ def lower_solve_factored(block: Block, term: Term) -> list[Step]:
     vector = Table(shop.slot("vector", Kind.REAL, (layout.rows,)), layout.rows)
     steps: list[Step] = [] if layout.is_full else [Routine("vector_clear", (vector,))]
     for k, right in enumerate(term.args[2:]):
-        table, before, _ = _values(block, right)
+        table, before, _ = values_of(block, right)
         steps += [*before, Routine("band_pack", (vector, table, Size.of(k), *geometry(layout, k)))]
     steps.append(Routine("band_solve", (matrix, layout.lower, layout.upper, exchanges, vector)))
     for k in range(len(layout.unknowns)):
@@ -70,7 +70,7 @@ def geometry(layout: Layout, unknown: int) -> list[Argument]:
     return numbers
 
 
-def _values(block: Block, term: Term) -> tuple[Table, list[Step], bool]:
+def values_of(block: Block, term: Term) -> tuple[Table, list[Step], bool]:
     """The values of a term as a dense vector in the order of its axes, what must run before, and whether it is one number."""
     shop = block.shop
     rows = Size.of(1)

@@ -1,0 +1,304 @@
+"""Linear maps as sums of products of one-dimensional ones, and which of these sine, cosine and Fourier transforms diagonalize.
+
+A `Piece` reads one point: along every axis at an index of that axis alone, under guards of that axis alone. Whether a transform
+diagonalizes what the pieces do along an axis is decided exactly: the coefficients far from the ends give shifts of the field, the
+ends are compared, entry by entry and with symbolic coefficients, with the same shifts of the field continued as the transform
+continues it. As indices and guards are affine with the size of the axis in them, equality for all sizes up to the reach of
+both ends is equality for every size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import lcm
+from typing import Any
+
+from ricci.dsl import build
+from ricci.dsl.index import Guard, Index, offset_of
+from ricci.dsl.ops.pointwise import unexpanded
+from ricci.dsl.ops.reindex import pull_of
+from ricci.dsl.ops.spectral import Along, shift_matrix
+from ricci.dsl.term import Term
+from ricci.dsl.types import Size
+from ricci.lowering.coefficients import Polynomial, axes_of_atoms, indicators, polynomial, restricted
+from ricci.lowering.windows import Read, reads_of
+
+TRANSFORMS = ("ring", "sine", "cosine", "sine, cosine", "cosine, sine")
+LARGEST_CONSTANT = 12  # in an index or a guard, for a proof by comparison at small sizes
+
+
+@dataclass(frozen=True)
+class Way:
+    """What a piece does along one axis: reads `index`, under guards; or shifts (`step`, of an even transform to both sides)."""
+
+    index: Index | None
+    guards: tuple[Guard, ...] = ()
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """coefficient * (ways along the axes), of unknown `column` in equation `row`.
+
+    `along`: the axis along which the coefficient varies (None: it is a number); by indicators only unless `smooth`.
+    """
+
+    row: int
+    column: int
+    coefficient: Term
+    ways: tuple[tuple[str, Way], ...]
+    along: str | None = None
+    smooth: bool = False
+
+    def way(self, axis: str) -> Way:
+        return dict(self.ways)[axis]
+
+    def rest(self, axis: str) -> tuple[Any, ...]:
+        """What distinguishes pieces beside what they do along an axis."""
+        others = tuple((a, w) for a, w in self.ways if a != axis)
+        return (self.row, self.column, others, self.along if self.along != axis else None)
+
+
+STAY = Way(None)
+
+
+def pieces_of(results: Sequence[Term], unknowns: Sequence[Term]) -> list[Piece] | None:
+    """The map as a sum of products; None when it is not one. All unknowns have the same axes."""
+    pieces: list[Piece] = []
+    for row, result in enumerate(results):
+        reads = reads_of(result, unknowns)
+        if reads is None:
+            return None
+        for read, coefficient in reads.items():
+            ways = _ways(read, result)
+            if ways is None:
+                return None
+            parts = _separated(coefficient)
+            if parts is None:
+                return None
+            column = unknowns.index(read.direction)
+            pieces += [Piece(row, column, c, ways, along, smooth) for c, along, smooth in parts]
+    return pieces
+
+
+def _ways(read: Read, result: Term) -> tuple[tuple[str, Way], ...] | None:
+    own: dict[str, tuple[Guard, ...]] = dict.fromkeys(result.axes, ())
+    for guard in read.guards:
+        axes = guard.index.axes
+        if len(axes) != 1:
+            return None
+        (axis,) = axes
+        own[axis] += (guard,)
+    ways = []
+    for axis, index in read.index:
+        if set(index.axes) - {axis}:
+            return None
+        stays = not own[axis] and (k := offset_of(index, axis)) is not None and k == 0
+        ways.append((axis, STAY if stays else Way(index, own[axis])))
+    return tuple(ways)
+
+
+def _separated(coefficient: Term) -> list[tuple[Term, str | None, bool]] | None:
+    """Summands that vary along one axis at most, with that axis, and whether by more than indicators."""
+    core = unexpanded(coefficient)
+    if not core.axes:
+        return [(core, None, False)]
+    found = axes_of_atoms(polynomial(core))
+    if any(len(axes) > 1 for axes in found):
+        return None
+    axes = sorted(set().union(*found))
+    if not axes:
+        return None
+    flags = {t: next(iter(pull_of(t).guards[0].index.axes)) for t in indicators(core)}
+    plain = restricted(core, dict.fromkeys(flags, False))
+    if plain.axes:
+        return [(core, axes[0], True)] if len(axes) == 1 else None
+    parts: list[tuple[Term, str | None, bool]] = [(plain, None, False)]
+    for axis in axes:
+        others = restricted(core, {t: False for t, a in flags.items() if a != axis})
+        parts.append((build.sub(others, plain), axis, False))
+    return parts
+
+
+# what a transform diagonalizes
+
+
+@dataclass
+class Table:
+    """Coefficients as vectors of whole numbers over all monomials that occur, times one common denominator."""
+
+    places: dict[Any, int] = field(default_factory=dict)
+    found: dict[Term, Polynomial] = field(default_factory=dict)
+
+    def read(self, term: Term) -> Polynomial:
+        if term not in self.found:
+            self.found[term] = polynomial(term)
+            for monomial in self.found[term]:
+                self.places.setdefault(monomial, len(self.places))
+        return self.found[term]
+
+
+def shifts_along(pieces: Sequence[Piece], axis: str, size: Size) -> tuple[Along, list[Piece]] | None:
+    """How a transform diagonalizes the map along an axis, and the same map as shifts along it; None when none does."""
+    if all(p.way(axis) == STAY and p.along != axis for p in pieces):
+        return Along(axis, size, "apart"), list(pieces)
+    sizes = _proof_sizes(pieces, axis, size)
+    if sizes is None:
+        return None
+    groups: dict[tuple[Any, ...], list[Piece]] = {}
+    for p in pieces:
+        groups.setdefault(p.rest(axis), []).append(p)
+    for kind in TRANSFORMS:
+        if kind == "cosine" and sizes[0][1] < 2:
+            continue
+        found = [_shifts(group, Along(axis, size, kind, kind != "ring"), sizes) for group in groups.values()]
+        if all(f is not None for f in found):
+            moved = [p for f in found if f is not None for p in f]
+            return _evened(moved, Along(axis, size, kind, kind != "ring"))
+    return None
+
+
+def _proof_sizes(pieces: Sequence[Piece], axis: str, size: Size) -> list[tuple[dict[str, int], int]] | None:
+    """Dims and points of the axis for which equality must be seen; None where that would be no proof."""
+    dims = list(size.dims)
+    if len(dims) > 1 or (dims and size - Size.of(dims[0]) != (size - Size.of(dims[0])).constant):
+        return None
+    reach = 1
+    for piece in pieces:
+        own = [] if piece.along != axis else indicators(piece.coefficient)
+        if piece.along == axis and piece.smooth:
+            return None
+        way = piece.way(axis)
+        guards = [*way.guards, *(g for t in own for g in pull_of(t).guards)]
+        for e in [g.index for g in guards] + ([] if way.index is None else [way.index]):
+            k = _constant(e, axis, size)
+            if k is None:
+                return None
+            reach = max(reach, k)
+        for bound in (b for g in guards for b in (g.lo, g.hi) if b is not None):
+            k = _near(bound, size)
+            if k is None:
+                return None
+            reach = max(reach, k)
+    if reach > LARGEST_CONSTANT:
+        return None
+    if not dims:
+        return [({}, int(size.constant or 0))] if size.constant else None
+    lower = dims[0].lower
+    values = range(lower, lower + 6 * reach + 6)
+    return [({dims[0].name: n}, size.evaluate({dims[0].name: n})) for n in values if size.evaluate({dims[0].name: n}) > 0]
+
+
+def _constant(index: Index, axis: str, size: Size) -> int | None:
+    """Largest constant in an index of the form c, n + c, axis + c or a fold of axis + c into n points."""
+    if not index.terms:
+        return _near(index.constant, size)
+    if len(index.terms) > 1 or index.terms[0][1].constant not in (1, -1):
+        return None
+    atom = index.terms[0][0]
+    k = _near(index.constant, size)
+    if k is None or atom.kind == "axis":
+        return k
+    if atom.kind == "div" or atom.size != size:
+        return None
+    inner = offset_of(atom.inner, axis)
+    return None if inner is None or inner.constant is None else max(k, abs(inner.constant))
+
+
+def _near(bound: Size, size: Size) -> int | None:
+    """|c| of a size c, or n + c."""
+    for rest in (bound, bound - size):
+        if rest.constant is not None:
+            return abs(rest.constant)
+    return None
+
+
+def _shifts(group: Sequence[Piece], along: Along, sizes: Sequence[tuple[dict[str, int], int]]) -> list[Piece] | None:
+    """Pieces that differ along the axis only, as shifts of the continued field: exact for all sizes, or None."""
+    table = Table()
+    dims, n = sizes[-1]
+    middle = n // 2
+    terms: dict[int, list[Term]] = {}
+    for piece in group:
+        at = _entry(piece, along, dims, middle)
+        if at is not None:
+            step = at[0] - middle
+            if along.kind == "ring":
+                step = (step + n // 2) % n - n // 2
+            terms.setdefault(step, []).append(at[1])
+    steps = {k: build.add(*t) for k, t in terms.items() if table.read(build.add(*t))}
+    if along.even and any(table.read(t) != table.read(steps.get(-k, build.const(0))) for k, t in steps.items()):
+        return None
+    kept = {k: t for k, t in sorted(steps.items()) if not along.even or k >= 0}
+    if any(abs(k) > LARGEST_CONSTANT for k in kept):
+        return None
+    for dims, n in sizes:
+        if not _same(group, kept, along, dims, n, table):
+            return None
+    model = group[0]
+    ways = dict(model.ways)
+    out = []
+    for k, t in kept.items():
+        ways[along.axis] = Way(None, (), k)
+        varies = model.along if model.along != along.axis else None
+        out.append(Piece(model.row, model.column, t, tuple(sorted(ways.items())), varies, model.smooth and varies is not None))
+    return out
+
+
+def _entry(piece: Piece, along: Along, dims: Mapping[str, int], i: int) -> tuple[int, Term] | None:
+    """(point, coefficient) that a piece reads at point i of the axis; None when it reads nothing there."""
+    at = {along.axis: i}
+    way = piece.way(along.axis)
+    if not all(bool(g.evaluate(at, dims)) for g in way.guards):
+        return None
+    coefficient = piece.coefficient
+    if piece.along == along.axis:
+        held = {t: all(bool(g.evaluate(at, dims)) for g in pull_of(t).guards) for t in indicators(coefficient)}
+        coefficient = restricted(coefficient, held)
+        if coefficient.axes:
+            return None
+    j = i + way.step if way.index is None else int(way.index.evaluate(at, dims))
+    return j, coefficient
+
+
+def _same(group: Sequence[Piece], steps: Mapping[int, Term], along: Along, dims: Mapping[str, int], n: int, table: Table) -> bool:
+    """Whether the pieces and the shifts are one matrix at this size."""
+    import numpy as np
+
+    entries = [(i, at) for piece in group for i in range(n) if (at := _entry(piece, along, dims, i)) is not None]
+    polynomials = [table.read(c) for _, (_, c) in entries] + [table.read(t) for t in steps.values()]
+    denominator = lcm(*[c.denominator for p in polynomials for c in p.values()], 1)
+    width = len(table.places)
+
+    def vector(found: Polynomial) -> Any:
+        out = np.zeros(width, dtype=object)
+        for monomial, c in found.items():
+            out[table.places[monomial]] = int(c * denominator)
+        return out
+
+    matrix = np.zeros((n, n, width), dtype=object)
+    for (i, (j, _)), found in zip(entries, polynomials, strict=False):
+        if not 0 <= j < n:
+            return False
+        matrix[i, j] += vector(found)
+    for step, term in steps.items():
+        shift = shift_matrix(along, n, step).astype(int)
+        matrix -= shift[:, :, None] * vector(table.read(term))
+    return not matrix.any()
+
+
+def _evened(pieces: list[Piece], along: Along) -> tuple[Along, list[Piece]]:
+    """A ring on which shifts to both sides always have equal coefficients, as one whose shifts go to both sides."""
+    if along.kind != "ring":
+        return along, pieces
+    steps: dict[tuple[Any, ...], dict[int, Polynomial]] = {}
+    for p in pieces:
+        steps.setdefault(p.rest(along.axis), {})[p.way(along.axis).step] = polynomial(p.coefficient)
+    if any(own.get(-k) != c for own in steps.values() for k, c in own.items()):
+        return along, pieces
+    kept = [p for p in pieces if p.way(along.axis).step >= 0]
+    return Along(along.axis, along.size, along.kind), kept
+
+
+__all__ = ["Piece", "Way", "pieces_of", "shifts_along"]
