@@ -15,7 +15,7 @@ from ricci.egraph.extract import Effort, extract
 from ricci.egraph.indexed import Emitter, Opener
 from ricci.egraph.planners import transforming
 from ricci.egraph.planners.rebinding import Rebinder, contracted_first, worth_opening
-from ricci.egraph.structure import Structure
+from ricci.egraph.structure import WORDS, Structure, facts_of_word, impose
 from ricci.egraph.terms import Loader, Reader, new_space
 
 A, B = Size.of(Dim("a")), Size.of(Dim("b"))
@@ -89,13 +89,31 @@ class Equal:
         return tuple(dict.fromkeys(self.space.find(r) >> 1 for r in node.children))
 
 
-def forms(term, monkeypatch):
+def random_matrices(seed):
+    """A contraction of views of square matrices of which something is known."""
+    generator = random.Random(seed)
+    labels = {x: generator.choice([A, A * B]) for x in "ijklm"[: generator.randrange(2, 6)]}
+    factors, facts = [], {}
+    for k in range(generator.randrange(1, 5)):
+        size = generator.choice(list(labels.values()))
+        name = f"S{k if generator.random() < 0.6 else 0}:{size}"
+        tensor = build.symbol(name, Type(Kind.REAL, {"p": size, "q": size}))
+        facts.setdefault(tensor, facts_of_word(tensor, generator.choice(WORDS)))
+        same = [x for x in labels if labels[x] is size]
+        index = {x: at(generator.choice(same)) if generator.random() < 0.8 else random_index(generator, labels, size, A, B) for x in "pq"}
+        read = frozenset().union(*(e.axes for e in index.values()))
+        factors.append(build.reindex(tensor, {x: labels[x] for x in read}, index, (), 0))
+    bound = {x: labels[x] for x in labels if generator.random() < 0.6}
+    return build.contract([(t, {}) for t in factors], bound), facts
+
+
+def forms(term, monkeypatch, facts):
     """The contraction as it was opened, with changed variables, and by transforms."""
     monkeypatch.setattr(transforming, "SHORTEST", 1)
     loader = Loader(new_space())
     space = loader.space
     (ref,) = loader.load([term])
-    structure = Structure(space, {})
+    structure = Structure(space, facts)
     emitter = Emitter(loader, structure)
     for node in [n for n in space.nodes[ref >> 1] if worth_opening(space, n)]:
         opened = Opener(loader, structure).opened(ref >> 1, node)
@@ -109,21 +127,36 @@ def forms(term, monkeypatch):
             yield Reader(space, choice, loader.templates).read([root], [term])[0]
 
 
+def assert_kept(term, found, every, facts, seed):
+    """All forms have the value of the term, of symbols that have the facts."""
+    for sizes in every:
+        generator = np.random.default_rng(seed)
+        drawn = {p: generator.uniform(-1, 1, [n.evaluate(sizes) for n in p.axes.values()]) for p in function_of(term).params}
+        values = {name_of(p): impose(v, facts[p]) if p in facts else v for p, v in drawn.items()}
+        values |= {f"#{name}": np.array(n) for name, n in sizes.items()}
+        (expected,) = reference.evaluate([term], values, sizes)
+        scale = max(1.0, np.abs(expected).max(initial=0.0))
+        for value in reference.evaluate(found, values, sizes):
+            np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12 * scale, err_msg=str(seed))
+
+
 @pytest.mark.parametrize("first", range(0, 200, 50))
 def test_random_contractions_keep_their_values(first, monkeypatch):
     changed = 0
     for seed in range(first, first + 50):
         term, every = random_contraction(seed)
-        before = function_of(term)
-        found = list(forms(term, monkeypatch))
+        found = list(forms(term, monkeypatch, {}))
         changed += len({*found, term}) > 1
-        for sizes in every:
-            generator = np.random.default_rng(seed)
-            values = {name_of(p): generator.uniform(-1, 1, [n.evaluate(sizes) for n in p.axes.values()]) for p in before.params}
-            values |= {f"#{name}": np.array(n) for name, n in sizes.items()}
-            expected = reference.evaluate([term], values, sizes)[0]
-            for value in reference.evaluate(found, values, sizes):
-                np.testing.assert_allclose(
-                    value, expected, rtol=0, atol=1e-12 * max(1.0, np.abs(expected).max(initial=0.0)), err_msg=str(seed)
-                )
+        assert_kept(term, found, every, {}, seed)
     assert changed > 10
+
+
+@pytest.mark.parametrize("first", range(0, 100, 50))
+def test_random_products_of_known_matrices_keep_their_values(first, monkeypatch):
+    changed = 0
+    for seed in range(first, first + 50):
+        term, facts = random_matrices(seed)
+        found = list(forms(term, monkeypatch, facts))
+        changed += len({*found, term}) > 1
+        assert_kept(term, found, KNOWN, facts, seed)
+    assert changed > 20

@@ -467,6 +467,14 @@ def test_a_matrix_with_zeros_is_not_given_nonzero():
         simplify(chain(M, OTHER), given={M: ["diagonal", "positive"]})
 
 
+def test_what_can_only_be_one_number_is_that_number():
+    a, b = tensor("a", i=n), tensor("b", i=n)
+    assert simplify(build.mul(a, a, b), "ops", {a: (2, 2)}) is build.scale(4, b)
+    assert operations([simplify(build.mul(a, b), "ops", {a: (0, 0)})]) == 0
+    assert simplify(build.mul(build.apply("relu", a), b), "ops", {a: "nonpositive"}) is build.zero(a.type)
+    assert simplify(build.mul(a, b), "ops", {a: (0, 2)}) is build.mul(a, b)
+
+
 # from the text of a model
 
 

@@ -17,7 +17,9 @@ from ricci.egraph.planners import (
     merging,
     pairing,
     rebinding,
+    recurring,
     separating,
+    settling,
     sharing,
     sliding,
     transforming,
@@ -87,10 +89,15 @@ def propose(
         return collecting.collect(space, space.classes(), limit)
 
     done: list[tuple[str, str, int]] = []
+    if given:
+        done.append(("structure", "values that can only be one number", settling.settle(loader, Ranges(space, given))))
+        space.rebuild()
     done += _structural(loader, sizes, facts, limit, routines)
     done.append(("stencils", "stencils in passes along axes", separating.separate(loader, limit)))
     space.rebuild()
     done.append(("scans", "windows by doubling", sliding.slide(loader, limit)))
+    space.rebuild()
+    done.append(("scans", "recurrences", recurring.recur(loader, limit)))
     space.rebuild()
     done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
     space.rebuild()
