@@ -248,6 +248,8 @@ def term_cost(term: Term, price: Price, sizes: Sizes) -> float:
     if isinstance(term.type, TupleType):
         if term.op == "library" and term.attrs[0] in TRANSFORMS:
             return transform_cost(term.attrs, term.args[0].axes, price, sizes)
+        if term.op == "scan":
+            return scan_cost(term.attrs, price, sizes)
         return price.other(max(sizes.points(t.axes) for t in term.type.components) if len(term.type) else 1.0)
     points = sizes.points(term.axes)
     if term.op in LEAVES:
@@ -277,6 +279,17 @@ def transform_cost(attrs: tuple[Any, ...], axes: Mapping[str, Size], price: Pric
     count = max(sizes.extent(axes[axis]), sizes.extent(size))
     rows = sizes.points({a: n for a, n in axes.items() if a != axis})
     return price.transform(count, rows, name in ("rfft", "irfft"))
+
+
+def scan_cost(attrs: tuple[Any, ...], price: Price, sizes: Sizes) -> float:
+    """Cost of a recurrence: its body at every step, one step after the other, and its carries of all steps."""
+    body, _, size, count, _, _ = attrs
+    steps = sizes.extent(size)
+    each = cost(body.roots, price.kind, price.machine, sizes.dims)
+    if price.kind != "time":
+        return each + 1 if price.kind == "size" else each * steps
+    stacked = sum(price.store(steps * sizes.points(p.axes)) for p in body.params[:count])
+    return steps * (each + price.machine.launch) + stacked
 
 
 def _contract_cost(term: Term, price: Price, sizes: Sizes) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from ricci.cost import TRANSFORMS, Price, Sizes, transform_cost
+from ricci.cost import TRANSFORMS, Price, Sizes, scan_cost, transform_cost
 from ricci.cost import Axes as Extents
 from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
@@ -129,6 +129,8 @@ class NodePrice:
             return self.price.function(op, self.points(c))
         if op in ("cast", "proj"):
             return 0.0
+        if op == "scan" and isinstance(payload, tuple):
+            return scan_cost(payload[1], self.price, self.sizes)
         if op == "library" and isinstance(payload, tuple) and payload[1][0] in TRANSFORMS:
             return transform_cost(payload[1], dict(self.space.axes[self.child(node.children[0])]), self.price, self.sizes)
         return 0.0 if isinstance(payload, tuple) and payload and payload[0] in ("cast", "proj") else self.price.other(self.points(c))

@@ -17,6 +17,7 @@ from ricci.egraph.planners import (
     merging,
     pairing,
     rebinding,
+    recurring,
     separating,
     settling,
     sharing,
@@ -95,6 +96,8 @@ def propose(
     done.append(("stencils", "stencils in passes along axes", separating.separate(loader, limit)))
     space.rebuild()
     done.append(("scans", "windows by doubling", sliding.slide(loader, limit)))
+    space.rebuild()
+    done.append(("scans", "recurrences", recurring.recur(loader, limit)))
     space.rebuild()
     done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
     space.rebuild()
