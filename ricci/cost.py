@@ -27,6 +27,9 @@ from ricci.machine import DEFAULT, Machine
 PRICES = ("ops", "time", "size")
 LEAVES = frozenset({"symbol", "const", "iota"})
 TRANSFORMS = frozenset({"fft", "ifft", "rfft", "irfft"})
+TOGETHER = 8  # rows of a transform that share vectors
+SHORT = 8192  # lanes of a transform that stay in the cache
+GATHERED = 2.5  # times slower are strided rows
 FREE = frozenset({"group", "re", "conj"})  # functions that compute nothing
 CLASSES = {
     "recip": "div",
@@ -142,8 +145,13 @@ class Price:
             return 0.0
         return points if self.kind == "ops" else points * self.machine.operation(CLASSES.get(name, "call"))
 
-    def contraction(self, factors: Sequence[frozenset[str]], extents: Extents, out: frozenset[str]) -> float:
-        """Sum over the labels not in `out` of the product of factors given by their labels."""
+    def contraction(
+        self, factors: Sequence[frozenset[str]], extents: Extents, out: frozenset[str], held: Sequence[float] | None = None
+    ) -> float:
+        """Sum over the labels not in `out` of the product of factors given by their labels.
+
+        `held`: how many elements each factor is read from, fewer than it has where it is a view of windows or merged axes.
+        """
         if self.kind == "size":
             return 1.0
         labels = frozenset().union(*factors) if factors else frozenset()
@@ -151,6 +159,8 @@ class Price:
         if self.kind == "ops":
             return points * max(len(factors), 1)
         sizes = [float(prod(extents[a] for a in f)) for f in factors]
+        if held is not None:
+            sizes = [min(n, stored) for n, stored in zip(sizes, held, strict=True)]
         moved = (sum(sizes) + STORE * prod(extents[a] for a in out)) * self._element
         traffic = self.machine.traffic(moved, moved)
         loops = self._loops_over(points, sizes) + self.machine.launch
@@ -199,16 +209,20 @@ class Price:
         """Gathers, recurrences, library calls: what the optimizer does not look into."""
         return {"ops": points, "time": points * self.machine.gather * self._add + self.machine.launch, "size": 1.0}[self.kind]
 
-    def transform(self, lanes: int, rows: float, halves: bool) -> float:
-        """Discrete Fourier transforms of rows, of all lanes or of half of the spectrum of real ones: 5 n log2 n operations each."""
+    def transform(self, lanes: int, rows: float, halves: bool, strided: bool) -> float:
+        """Discrete Fourier transforms of rows, of all lanes or of half of the spectrum of real ones: 5 n log2 n operations each.
+
+        Several rows share a vector; a few do not, and long ones of them leave the cache. Strided rows are gathered and put back.
+        """
         if self.kind == "size":
             return 1.0
         doublings = rows * lanes * log2(max(lanes, 2)) * (0.5 if halves else 1.0)
         if self.kind == "ops":
             return 5.0 * doublings
+        slower = (1.0 if rows >= TOGETHER else 2.0 if halves or lanes <= SHORT else 4.0) * (GATHERED if strided else 1.0)
         bytes_ = 2 * self._element * rows * lanes
         called = self.machine.library_call + self.machine.traffic(STORE * bytes_, bytes_)
-        return doublings * self.machine.operation("fft") + called
+        return slower * doublings * self.machine.operation("fft") + called
 
 
 def _points(axes: Axes) -> float:
@@ -278,7 +292,7 @@ def transform_cost(attrs: tuple[Any, ...], axes: Mapping[str, Size], price: Pric
     name, axis, _, size = attrs
     count = max(sizes.extent(axes[axis]), sizes.extent(size))
     rows = sizes.points({a: n for a, n in axes.items() if a != axis})
-    return price.transform(count, rows, name in ("rfft", "irfft"))
+    return price.transform(count, rows, name in ("rfft", "irfft"), rows > 1 and axis != max(axes))
 
 
 def scan_cost(attrs: tuple[Any, ...], price: Price, sizes: Sizes) -> float:
@@ -311,7 +325,8 @@ def _contract_cost(term: Term, price: Price, sizes: Sizes) -> float:
         return total + (price.product(parts) if len(parts) > 1 else 0.0)
     named = {**extents, **{str(i): sizes.extent(s) for i, s in enumerate(attrs.bound)}}
     factors = [frozenset(str(label) for _, label in access) for access in attrs.accesses]
-    return price.contraction(factors, named, frozenset(extents))
+    held = [sizes.points(ungrouped(t.args[0]).axes if t.op == "reindex" else t.axes) for t in term.args]
+    return price.contraction(factors, named, frozenset(extents), held)
 
 
 def operations(terms: Sequence[Term], sizes: Mapping[str, int] | None = None, machine: Machine = DEFAULT) -> float:

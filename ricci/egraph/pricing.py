@@ -141,4 +141,10 @@ class NodePrice:
         extents = dict(self.extents(c))
         extents.update({f"{i}": self.sizes.extent(size) for i, size in enumerate(payload.bound)})
         factors = [frozenset(str(label) for _, label in access) for access in payload.accesses]
-        return self.price.contraction(factors, extents, frozenset(name for name, _ in self.extents(c)))
+        held = [self.held(self.child(r)) for r in node.children]
+        return self.price.contraction(factors, extents, frozenset(name for name, _ in self.extents(c)), held)
+
+    def held(self, c: int) -> float:
+        """How many elements a class is read from: those below an index map, where these are fewer."""
+        views = (self.points(self.child(n.children[0])) for n in self.space.nodes[c] if n.op == "reindex")
+        return min((self.points(c), *views))
