@@ -17,7 +17,7 @@ from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term
-from ricci.dsl.types import Kind
+from ricci.dsl.types import Kind, at_most
 from ricci.egraph.space import Node, Space
 
 PASSES = 4
@@ -214,7 +214,10 @@ class Ranges:
             for part in parts[1:]:
                 out = out.times(part)
             squared = len(parts) == 2 and node.children[0] == node.children[1] and len(set(payload.accesses)) == 1
-            return Range(0.0, inf) if squared or out.nonnegative else Range(-inf, 0.0) if out.hi <= 0 else UNKNOWN
+            some = out.excludes_zero and all(at_most(1, size) for size in payload.bound)  # a sum over no points is zero
+            if squared or out.nonnegative:
+                return Range(0.0, inf, nonzero=some and out.nonnegative)
+            return Range(-inf, 0.0, nonzero=some) if out.hi <= 0 else UNKNOWN
         if op == "reindex":
             assert isinstance(payload, Pull)
             if not payload.guards or payload.fill is None:

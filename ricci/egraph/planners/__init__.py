@@ -15,6 +15,7 @@ from ricci.egraph.planners import (
     factoring,
     halving,
     merging,
+    normalizing,
     pairing,
     rebinding,
     recurring,
@@ -98,6 +99,8 @@ def propose(
     done.append(("scans", "windows by doubling", sliding.slide(loader, limit)))
     space.rebuild()
     done.append(("scans", "recurrences", recurring.recur(loader, limit)))
+    space.rebuild()
+    done.append(("exponentials", "common parts of exponents taken out", normalizing.normalize(loader, given, limit)))
     space.rebuild()
     done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
     space.rebuild()
