@@ -27,7 +27,7 @@ ROUNDING = 30.0  # a difference of so many times what rounding of the values mak
 
 
 def dims_of(roots: Sequence[Term]) -> dict[str, Dim]:
-    """Symbolic dims that occur in the types of terms, bodies of loops included."""
+    """Symbolic dims that occur in the types of terms and as their own symbols, bodies of loops included."""
     dims: dict[str, Dim] = {}
     pending = list(roots)
     seen: set[Term] = set()
@@ -36,6 +36,8 @@ def dims_of(roots: Sequence[Term]) -> dict[str, Dim]:
             if term in seen:
                 continue
             seen.add(term)
+            if term.op == "symbol" and name_of(term).startswith("#"):
+                dims.setdefault(name_of(term)[1:], Dim(name_of(term)[1:]))
             types = term.type.components if isinstance(term.type, TupleType) else (term.type,)
             dims.update((d.name, d) for t in types for size in t.axes.values() for d in size.dims)
         pending = [r for t in walk(pending) for f in subfunctions(t) for r in f.roots if r not in seen]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from test_structure import at, function_of
 
-from ricci.cost import Sizes
+from ricci.cost import TRANSFORMS, Sizes
 from ricci.dsl import build, reference
 from ricci.dsl.index import Guard
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.types import Dim, Kind, Size, Type
+from ricci.egraph import optimize_function
 from ricci.egraph.extract import Effort, extract
 from ricci.egraph.indexed import Emitter, Opener
 from ricci.egraph.planners import transforming
@@ -160,3 +161,23 @@ def test_random_products_of_known_matrices_keep_their_values(first, monkeypatch)
         changed += len({*found, term}) > 1
         assert_kept(term, found, KNOWN, facts, seed)
     assert changed > 20
+
+
+def test_the_optimizer_on_random_contractions(monkeypatch):
+    """From end to end, transforms allowed, and verified by itself: for small and for large sizes."""
+    monkeypatch.setattr(transforming, "SHORTEST", 2)
+    for seed in range(60):
+        term, every = random_contraction(seed)
+        for sizes in ({}, {"a": 40, "b": 50}):
+            found, report = optimize_function(function_of(term), sizes=sizes, routines=TRANSFORMS)
+            assert report is None or not report.diagnostics, report.to_text()
+            assert_kept(term, list(found.roots), every, {}, seed)
+
+
+def test_a_size_that_is_no_axis_is_verified():
+    size, x = build.size_term(A), build.symbol("x", Type(Kind.REAL, {"i": B}))
+    term = build.contract([(size, {}), (x, {"i": "i"}), (x, {"i": "j"}), (x, {"i": "j"})], {"j": B})
+    found, report = optimize_function(function_of(term), sizes={"a": 7, "b": 9})
+    assert report is not None
+    assert not report.diagnostics
+    assert_kept(term, list(found.roots), KNOWN, {}, 0)
