@@ -162,6 +162,16 @@ def integrate(program: Program, method: Any) -> Program:
     return lower(program, method)
 
 
+def linear_solvers(program: Program, sizes: dict[str, int]) -> list[Any]:
+    """How the linear systems of the time loop are solved, and why."""
+    from ricci.dsl.program import Choice
+    from ricci.lowering.solvers import ways_of
+
+    fields = ", ".join(dict.fromkeys(f"`{s.field}`" for s in program.states))
+    ways = ways_of(program.functions["advance"], sizes) if "advance" in program.functions else []
+    return [Choice(f"linear systems of {fields}", f"by {way.name}", way.reason) for way in ways]
+
+
 def without_equation(model: Model, line: int) -> Model:
     """The model with the equation on a source line replaced by `dt(unknown) = 0`: what `ricci test --mutate` runs."""
     from ricci.dsl.build import partial

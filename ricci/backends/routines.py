@@ -9,7 +9,7 @@ import ast
 import inspect
 from functools import cache as remembered
 
-from ricci.backends import diagonal_solve, linear_solve, transforms
+from ricci.backends import dense_solve, diagonal_solve, linear_solve, transforms
 from ricci.backends.machine_code import machine_code
 
 HEADER = '''"""Routines of generated code."""
@@ -27,12 +27,12 @@ kernel = dict(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc
 '''
 # arguments that are arrays; all others are integers
 REALS, PLACES = ("band", "values", "vector", "work", "roots", "table"), ("pivots",)
-FUNCTIONS = {f.__name__: f for module in (linear_solve, transforms, diagonal_solve) for f in module.SOURCES}
+FUNCTIONS = {f.__name__: f for module in (linear_solve, transforms, diagonal_solve, dense_solve) for f in module.SOURCES}
 
 
 @remembered
 def text() -> str:
-    """The functions of linear_solve.py, transforms.py and diagonal_solve.py as one module, without annotations."""
+    """The functions of linear_solve.py, transforms.py, diagonal_solve.py and dense_solve.py as one module, without annotations."""
     out: list[str] = []
     for function in FUNCTIONS.values():
         tree = ast.parse(inspect.getsource(function))

@@ -10,6 +10,8 @@ from ricci.errors import CannotRun, Source
 
 if TYPE_CHECKING:
     from ricci.driver import Settings
+    from ricci.dsl.model import Model
+    from ricci.dsl.program import Choice, Program
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -136,16 +138,27 @@ def explanation(source: Source, settings: Settings) -> dict[str, Any]:
 
     model = driver.check_text(source, settings)
     program = driver.together(driver.derive(driver.discretize(model)))
-    choices = list(program.choices)
-    if program.states:
-        binding = bound(program, source, settings)
-        choices += driver.choose(model, program, binding.values, binding.sizes)[1]
-    _, report = driver.optimize(program, settings.opt)
+    better, report = driver.optimize(program, settings.opt)
+    choices = choices_of(model, better, source, settings)
     return {
         "choices": [{"what": c.what, "value": c.value, "reason": c.reason} for c in choices],
         "notes": [d.to_json() for d in model.notes],
         "optimizer": report.to_json(),
     }
+
+
+def choices_of(model: Model, program: Program, source: Source, settings: Settings) -> list[Choice]:
+    """Numerical choices for a model, the time integrator and the solvers of its linear systems among them."""
+    from ricci import driver
+
+    choices = list(program.choices)
+    if program.states:
+        binding = bound(program, source, settings)
+        method, reasons = driver.choose(model, program, binding.values, binding.sizes)
+        choices += reasons
+        if method.method.implicit:
+            choices += driver.linear_solvers(driver.integrate(program, method), binding.sizes)
+    return choices
 
 
 def explain_source(source: Source, settings: Settings) -> str:
@@ -159,10 +172,6 @@ def explain_source(source: Source, settings: Settings) -> str:
     if model.unsupported:
         return "\n".join(lines)
     program = driver.together(driver.derive(driver.discretize(model)))
-    choices = list(program.choices)
-    if program.states:
-        binding = bound(program, source, settings)
-        choices += driver.choose(model, program, binding.values, binding.sizes)[1]
-    lines += [f"{c.what} {c.value}: {c.reason}" for c in choices]
-    _, report = driver.optimize(program, settings.opt)
+    better, report = driver.optimize(program, settings.opt)
+    lines += [f"{c.what} {c.value}: {c.reason}" for c in choices_of(model, better, source, settings)]
     return "\n".join([*lines, report.to_text()])

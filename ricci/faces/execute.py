@@ -230,6 +230,7 @@ class Integration:
             program = program.with_functions(better.functions)
         with self.watch.stage("integrate"):
             program = driver.integrate(program, self.method)
+            self.outcome.choices += driver.linear_solvers(program, self.binding.sizes)
         self.controls = driver.controls(program, self.method, self.binding.values, self.binding.sizes)
         self.threads = driver.threads(self.settings)
         self.advance: Any = None

@@ -30,34 +30,38 @@ LINE, PASS, ROW, POINT, ROOT = 1.5e-9, 0.1e-9, 0.5e-9, 1.2e-9, 20e-9
 
 @dataclass(frozen=True)
 class Diagonal:
-    """A system to be solved by transforms: its coefficients, one per part of the spectrum, and the reason in words."""
+    """A system to be solved by transforms: its coefficients, one per part of the spectrum; what is done and why, in words."""
 
     spectrum: Spectrum
     coefficients: tuple[Term, ...]
     cost: float
+    name: str
     reason: str
 
 
-def diagonal(results: Sequence[Term], unknowns: Sequence[Term], sizes: Mapping[str, int]) -> Diagonal | None:
-    """How transforms solve results(unknowns) = b; None when the map is not diagonal in them."""
+def diagonal(results: Sequence[Term], unknowns: Sequence[Term], sizes: Mapping[str, int]) -> Diagonal | str:
+    """How transforms solve results(unknowns) = b; in words, what is in the way, when the map is not diagonal in them."""
     axes = dict(unknowns[0].axes)
-    alike = all(u.kind == Kind.REAL and dict(u.axes) == axes for u in unknowns)
-    if not alike or not 0 < len(axes) <= MOST_AXES or len(unknowns) > MOST_UNKNOWNS:
-        return None
+    if any(dict(u.axes) != axes for u in unknowns):
+        return "unknowns lie on different points"
+    if len(axes) > MOST_AXES or len(unknowns) > MOST_UNKNOWNS:
+        return f"more than {MOST_AXES} axes" if len(axes) > MOST_AXES else f"more than {MOST_UNKNOWNS} unknowns at a point"
     pieces = pieces_of(results, unknowns)
     if pieces is None:
-        return None
-    found = {axis: shifts_along(pieces, axis, size) for axis, size in axes.items()}
+        return "coefficients vary along several axes"
+    found = {axis: shifts_along(tuple(pieces), axis, size) for axis, size in axes.items()}
     open_axes = [axis for axis, way in found.items() if way is None]
-    if len(open_axes) > 1 or not any(way is not None and way[0].moved for way in found.values()):
-        return None
+    if len(open_axes) > 1:
+        return f"no transform fits what happens along {', '.join(a.partition(':')[0] for a in open_axes)}"
+    if not any(way is not None and way[0].moved for way in found.values()):
+        return "points are coupled along one axis"
     candidates: list[str | None] = [*open_axes] or [None, *(a for a, way in found.items() if way is not None and _may_be_band(way[0]))]
     best: Diagonal | None = None
     for band in candidates:
         one = _assembled(pieces, axes, band, len(unknowns), sizes)
         if one is not None and (best is None or one.cost < best.cost):
             best = one
-    return best
+    return best or f"frequencies are complex or coupled, and no transform fits what happens along {open_axes[0].partition(':')[0]}"
 
 
 def _may_be_band(along: Along) -> bool:
@@ -68,7 +72,7 @@ def _assembled(
     pieces: Sequence[Piece], axes: Mapping[str, Size], band: str | None, count: int, sizes: Mapping[str, int]
 ) -> Diagonal | None:
     """The system with a band along one axis (None: no band) and transforms along the others."""
-    moved = list(pieces)
+    moved = tuple(pieces)
     along: list[Along] = []
     for axis, size in axes.items():
         if axis == band:
@@ -94,7 +98,7 @@ def _assembled(
     spectrum = Spectrum(tuple(along), count, tuple(order))
     if band is not None and (count > 1 or spectrum.is_complex or max(spectrum.lower, spectrum.upper) > WIDEST_BAND):
         return None
-    return Diagonal(spectrum, tuple(_real(parts[p]) for p in order), _cost(spectrum, sizes), _reason(spectrum))
+    return Diagonal(spectrum, tuple(_real(parts[p]) for p in order), _cost(spectrum, sizes), _name(spectrum), _reason(spectrum))
 
 
 def _real(term: Term) -> Term:
@@ -147,7 +151,7 @@ def _extent(size: Size, sizes: Mapping[str, int]) -> int:
 WORDS = {"ring": "Fourier", "sine": "sine", "cosine": "cosine", "sine, cosine": "quarter-wave sine", "cosine, sine": "quarter-wave cosine"}
 
 
-def _reason(spectrum: Spectrum) -> str:
+def _name(spectrum: Spectrum) -> str:
     """`sine transform along x, Fourier transform along y, band of width 3 along z`."""
     by_kind: dict[str, list[str]] = {}
     for a in spectrum.axes:
@@ -158,6 +162,26 @@ def _reason(spectrum: Spectrum) -> str:
         width = spectrum.lower + spectrum.upper + 1
         texts.append(f"band of width {width} along {spectrum.axes[spectrum.band].axis.partition(':')[0]}")
     return ", ".join(texts)
+
+
+ENDS = {
+    "ring": "is periodic",
+    "sine": "continues as an odd function",
+    "cosine": "continues as an even function",
+    "sine, cosine": "continues as an odd function at the low and an even one at the high side",
+    "cosine, sine": "continues as an even function at the low and an odd one at the high side",
+}
+
+
+def _reason(spectrum: Spectrum) -> str:
+    """`coefficients do not vary along x, y; the unknown is periodic along y and continues as an odd function along x`."""
+    moved = [a for a in spectrum.axes if a.moved]
+    names: dict[str, list[str]] = {}
+    for a in moved:
+        names.setdefault(a.kind, []).append(a.axis.partition(":")[0])
+    axes = ", ".join(a.axis.partition(":")[0] for a in moved)
+    ways = " and ".join(f"{ENDS[kind]} along {', '.join(own)}" for kind, own in names.items())
+    return f"coefficients do not vary along {axes}; the unknown {ways}"
 
 
 __all__ = ["Diagonal", "diagonal"]

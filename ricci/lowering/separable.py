@@ -10,7 +10,8 @@ both ends is equality for every size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from math import lcm
 from typing import Any
 
@@ -25,6 +26,7 @@ from ricci.lowering.coefficients import Polynomial, axes_of_atoms, indicators, p
 from ricci.lowering.windows import Read, reads_of
 
 TRANSFORMS = ("ring", "sine", "cosine", "sine, cosine", "cosine, sine")
+LARGEST_NUMBER = 1 << 40  # sums of a few products with small numbers fit
 LARGEST_CONSTANT = 12  # in an index or a guard, for a proof by comparison at small sizes
 
 
@@ -124,38 +126,33 @@ def _separated(coefficient: Term) -> list[tuple[Term, str | None, bool]] | None:
 # what a transform diagonalizes
 
 
-@dataclass
-class Table:
-    """Coefficients as vectors of whole numbers over all monomials that occur, times one common denominator."""
-
-    places: dict[Any, int] = field(default_factory=dict)
-    found: dict[Term, Polynomial] = field(default_factory=dict)
-
-    def read(self, term: Term) -> Polynomial:
-        if term not in self.found:
-            self.found[term] = polynomial(term)
-            for monomial in self.found[term]:
-                self.places.setdefault(monomial, len(self.places))
-        return self.found[term]
+Entries = list[tuple[int, int, Term]]  # row, column, coefficient
 
 
-def shifts_along(pieces: Sequence[Piece], axis: str, size: Size) -> tuple[Along, list[Piece]] | None:
+@lru_cache(maxsize=64)
+def shifts_along(pieces: tuple[Piece, ...], axis: str, size: Size) -> tuple[Along, tuple[Piece, ...]] | None:
     """How a transform diagonalizes the map along an axis, and the same map as shifts along it; None when none does."""
     if all(p.way(axis) == STAY and p.along != axis for p in pieces):
-        return Along(axis, size, "apart"), list(pieces)
+        return Along(axis, size, "apart"), pieces
     sizes = _proof_sizes(pieces, axis, size)
     if sizes is None:
         return None
     groups: dict[tuple[Any, ...], list[Piece]] = {}
     for p in pieces:
         groups.setdefault(p.rest(axis), []).append(p)
+    entries = [[_entries(group, axis, dims, n) for dims, n in sizes] for group in groups.values()]
     for kind in TRANSFORMS:
+        along = Along(axis, size, kind, kind != "ring")
         if kind == "cosine" and sizes[0][1] < 2:
             continue
-        found = [_shifts(group, Along(axis, size, kind, kind != "ring"), sizes) for group in groups.values()]
-        if all(f is not None for f in found):
-            moved = [p for f in found if f is not None for p in f]
-            return _evened(moved, Along(axis, size, kind, kind != "ring"))
+        moved: list[Piece] = []
+        for group, own in zip(groups.values(), entries, strict=True):
+            found = _shifts(group[0], own, along, [n for _, n in sizes])
+            if found is None:
+                break
+            moved += found
+        else:
+            return _evened(moved, along)
     return None
 
 
@@ -214,90 +211,103 @@ def _near(bound: Size, size: Size) -> int | None:
     return None
 
 
-def _shifts(group: Sequence[Piece], along: Along, sizes: Sequence[tuple[dict[str, int], int]]) -> list[Piece] | None:
-    """Pieces that differ along the axis only, as shifts of the continued field: exact for all sizes, or None."""
-    table = Table()
-    dims, n = sizes[-1]
-    middle = n // 2
-    terms: dict[int, list[Term]] = {}
+def _entries(group: Sequence[Piece], axis: str, dims: Mapping[str, int], n: int) -> Entries:
+    """Entries of the matrix along the axis that pieces are, at one size."""
+    import numpy as np
+
+    lanes = np.arange(n)
+    entries: Entries = []
     for piece in group:
-        at = _entry(piece, along, dims, middle)
-        if at is not None:
-            step = at[0] - middle
-            if along.kind == "ring":
-                step = (step + n // 2) % n - n // 2
-            terms.setdefault(step, []).append(at[1])
-    steps = {k: build.add(*t) for k, t in terms.items() if table.read(build.add(*t))}
-    if along.even and any(table.read(t) != table.read(steps.get(-k, build.const(0))) for k, t in steps.items()):
+        way = piece.way(axis)
+        held = np.ones(n, bool)
+        for guard in way.guards:
+            held &= guard.evaluate({axis: lanes}, dims)
+        columns = lanes + way.step if way.index is None else np.broadcast_to(way.index.evaluate({axis: lanes}, dims), n)
+        for i in lanes[held].tolist():
+            coefficient = piece.coefficient
+            if piece.along == axis:
+                flags = {t: all(bool(g.evaluate({axis: i}, dims)) for g in pull_of(t).guards) for t in indicators(coefficient)}
+                coefficient = restricted(coefficient, flags)
+            entries.append((i, int(columns[i]), coefficient))
+    return entries
+
+
+def _shifts(model: Piece, entries: Sequence[Entries], along: Along, sizes: Sequence[int]) -> list[Piece] | None:
+    """Pieces that differ from the model along the axis only, as shifts of the continued field: exact for all sizes, or None."""
+    n, middle = sizes[-1], sizes[-1] // 2
+    terms: dict[int, list[Term]] = {}
+    for i, j, coefficient in entries[-1]:
+        if i == middle:
+            step = (j - i + n // 2) % n - n // 2 if along.kind == "ring" else j - i
+            terms.setdefault(step, []).append(coefficient)
+    steps = {k: build.add(*t) for k, t in sorted(terms.items())}
+    steps = {k: t for k, t in steps.items() if polynomial(t)}
+    if any(abs(k) > LARGEST_CONSTANT for k in steps):
         return None
-    kept = {k: t for k, t in sorted(steps.items()) if not along.even or k >= 0}
-    if any(abs(k) > LARGEST_CONSTANT for k in kept):
+    vectors = _vectors([*steps.values(), *(c for own in entries for _, _, c in own)])
+    if vectors is None:
         return None
-    for dims, n in sizes:
-        if not _same(group, kept, along, dims, n, table):
+    if along.even:
+        if any(-k not in steps or (vectors[t] != vectors[steps[-k]]).any() for k, t in steps.items()):
             return None
-    model = group[0]
-    ways = dict(model.ways)
+        steps = {k: t for k, t in steps.items() if k >= 0}
+    if not all(_same(own, steps, along, size, vectors) for own, size in zip(entries, sizes, strict=True)):
+        return None
+    varies = model.along if model.along != along.axis else None
     out = []
-    for k, t in kept.items():
-        ways[along.axis] = Way(None, (), k)
-        varies = model.along if model.along != along.axis else None
+    for k, t in steps.items():
+        ways = {**dict(model.ways), along.axis: Way(None, (), k)}
         out.append(Piece(model.row, model.column, t, tuple(sorted(ways.items())), varies, model.smooth and varies is not None))
     return out
 
 
-def _entry(piece: Piece, along: Along, dims: Mapping[str, int], i: int) -> tuple[int, Term] | None:
-    """(point, coefficient) that a piece reads at point i of the axis; None when it reads nothing there."""
-    at = {along.axis: i}
-    way = piece.way(along.axis)
-    if not all(bool(g.evaluate(at, dims)) for g in way.guards):
-        return None
-    coefficient = piece.coefficient
-    if piece.along == along.axis:
-        held = {t: all(bool(g.evaluate(at, dims)) for g in pull_of(t).guards) for t in indicators(coefficient)}
-        coefficient = restricted(coefficient, held)
-        if coefficient.axes:
-            return None
-    j = i + way.step if way.index is None else int(way.index.evaluate(at, dims))
-    return j, coefficient
-
-
-def _same(group: Sequence[Piece], steps: Mapping[int, Term], along: Along, dims: Mapping[str, int], n: int, table: Table) -> bool:
-    """Whether the pieces and the shifts are one matrix at this size."""
+def _vectors(terms: Sequence[Term]) -> dict[Term, Any] | None:
+    """Coefficients as vectors of whole numbers over all monomials that occur, times one denominator; None if these are huge."""
     import numpy as np
 
-    entries = [(i, at) for piece in group for i in range(n) if (at := _entry(piece, along, dims, i)) is not None]
-    polynomials = [table.read(c) for _, (_, c) in entries] + [table.read(t) for t in steps.values()]
-    denominator = lcm(*[c.denominator for p in polynomials for c in p.values()], 1)
-    width = len(table.places)
+    found = {t: polynomial(t) for t in dict.fromkeys(terms)}
+    places: dict[Any, int] = {}
+    for p in found.values():
+        for monomial in p:
+            places.setdefault(monomial, len(places))
+    denominator = lcm(*[c.denominator for p in found.values() for c in p.values()], 1)
+    out = {}
+    for t, p in found.items():
+        vector = np.zeros(len(places), np.int64)
+        for monomial, c in p.items():
+            number = int(c * denominator)
+            if abs(number) > LARGEST_NUMBER:
+                return None
+            vector[places[monomial]] = number
+        out[t] = vector
+    return out
 
-    def vector(found: Polynomial) -> Any:
-        out = np.zeros(width, dtype=object)
-        for monomial, c in found.items():
-            out[table.places[monomial]] = int(c * denominator)
-        return out
 
-    matrix = np.zeros((n, n, width), dtype=object)
-    for (i, (j, _)), found in zip(entries, polynomials, strict=False):
+def _same(entries: Entries, steps: Mapping[int, Term], along: Along, n: int, vectors: Mapping[Term, Any]) -> bool:
+    """Whether entries and shifts are one matrix."""
+    import numpy as np
+
+    width = len(next(iter(vectors.values()), ()))
+    matrix = np.zeros((n, n, width), np.int64)
+    for i, j, coefficient in entries:
         if not 0 <= j < n:
             return False
-        matrix[i, j] += vector(found)
+        matrix[i, j] += vectors[coefficient]
     for step, term in steps.items():
-        shift = shift_matrix(along, n, step).astype(int)
-        matrix -= shift[:, :, None] * vector(table.read(term))
+        matrix -= shift_matrix(along, n, step).astype(np.int64)[:, :, None] * vectors[term]
     return not matrix.any()
 
 
-def _evened(pieces: list[Piece], along: Along) -> tuple[Along, list[Piece]]:
+def _evened(pieces: Sequence[Piece], along: Along) -> tuple[Along, tuple[Piece, ...]]:
     """A ring on which shifts to both sides always have equal coefficients, as one whose shifts go to both sides."""
     if along.kind != "ring":
-        return along, pieces
+        return along, tuple(pieces)
     steps: dict[tuple[Any, ...], dict[int, Polynomial]] = {}
     for p in pieces:
         steps.setdefault(p.rest(along.axis), {})[p.way(along.axis).step] = polynomial(p.coefficient)
     if any(own.get(-k) != c for own in steps.values() for k, c in own.items()):
-        return along, pieces
-    kept = [p for p in pieces if p.way(along.axis).step >= 0]
+        return along, tuple(pieces)
+    kept = tuple(p for p in pieces if p.way(along.axis).step >= 0)
     return Along(along.axis, along.size, along.kind), kept
 
 

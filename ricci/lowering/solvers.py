@@ -2,6 +2,7 @@
 
 - A map with constant coefficients, and closures that a Fourier, sine or cosine transform continues exactly, along all axes but one
   at most (diagonal.py): `diagonalize` prepares the systems of all frequencies, `solve_diagonal` transforms, solves, transforms back.
+- A product of matrices along separate axes, and any small map that is no stencil (dense.py): LU factors of dense matrices.
 - A stencil (windows.py) of moderate bandwidth: its coefficients are ordinary terms, computed like any others; `factor` puts
   them into a band matrix and factors it, once for all right-hand sides with the same matrix; `solve_factored` uses that.
 - Anything else (large grids in two and three dimensions, sums over axes): the stabilized bi-conjugate gradient iteration,
@@ -12,8 +13,10 @@ Source of the iteration: H. A. van der Vorst, SIAM J. Sci. Stat. Comput. 13 (199
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from ricci.dsl import build
 from ricci.dsl.ops import OPERATORS
@@ -21,13 +24,15 @@ from ricci.dsl.ops.band import Entry, GridAxis, Layout, Ordering, Unknown
 from ricci.dsl.ops.pointwise import unexpanded
 from ricci.dsl.ops.proj import make_tuple
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
-from ricci.dsl.term import Function, Term, rewrite, substitute, symbols
+from ricci.dsl.term import Function, Term, rewrite, substitute, symbols, walk
 from ricci.dsl.types import Kind, Size, Type, at_most
-from ricci.lowering.diagonal import diagonal
+from ricci.lowering.dense import Factor, count_of, factors_of, matrix_of, solved_by_factors, solved_densely
+from ricci.lowering.diagonal import Diagonal, diagonal
 from ricci.lowering.windows import Offset, Stencil, grid_axis, stencil
 
 WIDEST = 128  # bandwidth (one side) from which the iteration is cheaper, and uses less memory
 MOST_AXES = 3
+MOST_ROWS = 1200  # of a dense matrix: LU takes seconds from here on, and the iteration less memory
 ENTRY = 0.5e-9  # seconds that one entry takes in one step of elimination
 CONVERGED = Fraction(1, 10**10)  # relative residual
 MOST_ITERATIONS = 500
@@ -60,24 +65,125 @@ def with_solvers(function: Function, sizes: Mapping[str, int]) -> Function:
     return inner(function)
 
 
+def ways_of(function: Function, sizes: Mapping[str, int]) -> list[Way]:
+    """How every linear system of a function is solved, also inside loops, in order; the same way is listed once."""
+    found: dict[tuple[str, str], Way] = {}
+    bodies, seen = [function], {function}
+    while bodies:
+        for term in walk(bodies.pop(0).roots):
+            if term.op == "library" and term.attrs[0] == "solve":
+                way = way_of(term.attrs[1], tuple(sorted(sizes.items())))
+                found.setdefault((way.name, way.reason), way)
+            inner = [a for a in term.attrs if isinstance(a, Function)] if term.op in ("iterate", "scan") else []
+            bodies += [body for body in inner if body not in seen]
+            seen.update(inner)
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a linear system is solved: in words, why, and the solution as terms, given (right-hand sides, constants)."""
+
+    name: str
+    reason: str
+    terms: Callable[[Terms, Terms], Sequence[Term]]
+
+
 def solver(apply: Function, args: Sequence[Term], sizes: Mapping[str, int]) -> Term:
     """A tuple of x_1..x_m with apply(x, constants) = b, args = (b_1..b_m, constants)."""
     count = len(apply.results)
-    unknowns = tuple(build.symbol(f"solve:{k}", p.type) for k, p in enumerate(apply.params[:count]))
-    results = substitute(apply.roots, dict(zip(apply.params, (*unknowns, *args[count:]), strict=True)))
-    results = [build.conform(r, u.type) for r, u in zip(results, unknowns, strict=True)]
-    right = tuple(build.conform(b, u.type) for b, u in zip(args[:count], unknowns, strict=True))
-    found = stencil(results, unknowns) if all(u.kind == Kind.REAL for u in unknowns) else None
+    right = tuple(build.conform(b, r.type) for b, r in zip(args[:count], apply.roots, strict=True))
+    return make_tuple(list(way_of(apply, tuple(sorted(sizes.items()))).terms(right, tuple(args[count:]))))
+
+
+@lru_cache(maxsize=32)
+def way_of(apply: Function, known: tuple[tuple[str, int], ...]) -> Way:
+    """The cheapest way for a system, by what its map is and the extents that are known."""
+    sizes = dict(known)
+    count = len(apply.results)
+    unknowns = apply.params[:count]
+    product = factors_of(apply.roots[0], unknowns[0]) if count == 1 and unknowns[0].kind == Kind.REAL else None
+    if product is not None:
+        return _by_factors(apply, *product)
+    alike = all(r.axes == u.axes and u.kind == Kind.REAL for r, u in zip(apply.roots, unknowns, strict=True))
+    found = stencil(apply.roots, unknowns) if alike else None
     layout = None if found is None else band_layout(found, unknowns, sizes)
-    apart = diagonal(results, unknowns, sizes) if len(unknowns[0].axes) > 1 else None
-    if apart is not None and (layout is None or apart.cost < band_cost(layout, sizes)):
-        table = build.proj(build.library("diagonalize", apart.coefficients, (apart.spectrum,)), 0)
-        return build.library("solve_diagonal", (table, *right), (apart.spectrum,))
-    if found is None or layout is None:
-        return bicgstab(results, unknowns, right)
+    why = "" if alike else "the equations lie on other axes than the unknowns"
+    if alike and len(unknowns[0].axes) > 1:
+        apart = diagonal(apply.roots, unknowns, sizes)
+        if isinstance(apart, str):
+            why = apart
+        elif layout is None or apart.cost < band_cost(layout, sizes):
+            return _by_transforms(apply, apart)
+    if found is not None and layout is not None:
+        return _by_band(apply, found, layout, why)
+    if found is None and all(u.kind == Kind.REAL for u in unknowns):
+        rows = _value(sum((count_of(u) for u in unknowns), Size.of(0)), sizes)
+        entries = matrix_of(apply.roots, unknowns) if rows is not None and rows <= MOST_ROWS else None
+        if entries is not None:
+            return _densely(apply, entries)
+    return _by_iteration(apply, why or "the band of the matrix is too wide")
+
+
+def _given(apply: Function, terms: Sequence[Term], constants: Terms) -> list[Term]:
+    """Terms over the params of a system with its constants in place."""
+    return substitute(terms, dict(zip(apply.params[len(apply.results) :], constants, strict=True)))
+
+
+def _by_factors(apply: Function, matrices: Sequence[Factor], divisors: Sequence[Term]) -> Way:
+    def terms(right: Terms, constants: Terms) -> Sequence[Term]:
+        found = _given(apply, [m for m, _, _ in matrices], constants)
+        made = [(m, row, axis) for m, (_, row, axis) in zip(found, matrices, strict=True)]
+        return [solved_by_factors(made, _given(apply, divisors, constants), right[0], apply.params[0])]
+
+    names = ", ".join(sorted(row for _, row, _ in matrices))
+    if not matrices:
+        return Way("division", "the map multiplies every entry by a number", terms)
+    reason = "the map is one matrix along one axis" if len(matrices) == 1 else "a product of matrices, each along an axis of its own"
+    return Way(f"dense LU along {names}", reason, terms)
+
+
+def _by_transforms(apply: Function, apart: Diagonal) -> Way:
+    def terms(right: Terms, constants: Terms) -> Sequence[Term]:
+        coefficients = _given(apply, apart.coefficients, constants)
+        table = build.proj(build.library("diagonalize", coefficients, (apart.spectrum,)), 0)
+        whole = build.library("solve_diagonal", (table, *right), (apart.spectrum,))
+        return [build.proj(whole, k) for k in range(len(right))]
+
+    return Way(apart.name, apart.reason, terms)
+
+
+def _by_band(apply: Function, found: Stencil, layout: Layout, why: str) -> Way:
     coefficients = [_plain(found.entries[e.row, e.column][offset]) for e, offset in _entries(found, layout)]
-    factors = build.library("factor", coefficients, (layout,))
-    return build.library("solve_factored", (build.proj(factors, 0), build.proj(factors, 1), *right), (layout,))
+
+    def terms(right: Terms, constants: Terms) -> Sequence[Term]:
+        factors = build.library("factor", _given(apply, coefficients, constants), (layout,))
+        whole = build.library("solve_factored", (build.proj(factors, 0), build.proj(factors, 1), *right), (layout,))
+        return [build.proj(whole, k) for k in range(len(right))]
+
+    return Way("band LU", why or "each point reads a few neighbours", terms)
+
+
+def _densely(apply: Function, entries: Sequence[Sequence[Term]]) -> Way:
+    count = len(apply.results)
+
+    def terms(right: Terms, constants: Terms) -> Sequence[Term]:
+        made = [_given(apply, row, constants) for row in entries]
+        return solved_densely(made, apply.roots, apply.params[:count], right)
+
+    return Way("dense LU", "points far apart are coupled, and the matrix is small", terms)
+
+
+def _by_iteration(apply: Function, why: str) -> Way:
+    count = len(apply.results)
+
+    def terms(right: Terms, constants: Terms) -> Sequence[Term]:
+        unknowns = tuple(build.symbol(f"solve:{k}", p.type) for k, p in enumerate(apply.params[:count]))
+        results = substitute(apply.roots, dict(zip(apply.params, (*unknowns, *constants), strict=True)))
+        whole = bicgstab([build.conform(r, u.type) for r, u in zip(results, unknowns, strict=True)], unknowns, right)
+        return [build.proj(whole, k) for k in range(count)]
+
+    return Way("BiCGStab iteration", why, terms)
 
 
 def _plain(coefficient: Term) -> Term:

@@ -146,8 +146,8 @@ REASONS = {
 @pytest.mark.parametrize("reason", REASONS)
 def test_reasons(reason):
     one = found(system(**REASONS[reason]))
-    assert one is not None
-    assert one.reason == reason
+    assert not isinstance(one, str)
+    assert one.name == reason
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_reasons(reason):
     ids=["two bands", "two bands, one varying", "a band with complex frequencies"],
 )
 def test_not_taken_apart(operators):
-    assert found(system(**operators)) is None
+    assert isinstance(found(system(**operators)), str)
 
 
 def test_the_continuation_is_compared_to_the_last_entry():
@@ -164,19 +164,19 @@ def test_the_continuation_is_compared_to_the_last_entry():
     u, g, h = field("u"), scalar("g"), scalar("h")
     almost = build.add(build.mul(g, slope_at_end(u, "x")), build.mul(h, end(u, "x", 0, 1)), ring(u, "y"))
     one = found(shell([u], [build.sub(u, almost)]))
-    assert one is not None
+    assert not isinstance(one, str)
     assert [a.kind for a in one.spectrum.axes] == ["band", "ring"]
     exact = build.add(build.mul(g, slope_at_end(u, "x")), build.mul(build.group(g), end(u, "x", 0, 1)), ring(u, "y"))
     one = found(shell([u], [build.sub(u, exact)]), {"x": 65, "y": 64})
-    assert one is not None
+    assert not isinstance(one, str)
     assert one.spectrum.axes[1].kind == "ring"
-    assert "x" in one.reason
+    assert "x" in one.name
 
 
 def test_coefficients_that_vary_along_two_axes():
     u = field("u")
     k = build.symbol("k", u.type)
-    assert found(shell([u], [build.sub(u, build.mul(k, ring(u, "x")))])) is None
+    assert found(shell([u], [build.sub(u, build.mul(k, ring(u, "x")))])) == "coefficients vary along several axes"
 
 
 @pytest.mark.usefixtures("always_transforms")
@@ -221,10 +221,10 @@ def coupled(edge):
 def test_coupled_unknowns():
     function = coupled("wrap")
     one = found(function)
-    assert one is not None
+    assert not isinstance(one, str)
     assert one.spectrum.count == 2
     assert one.spectrum.is_complex
-    assert found(coupled(0)) is None  # the mixed derivative is no product of sines
+    assert isinstance(found(coupled(0)), str)  # the mixed derivative is no product of sines
     dims = {"x": 30, "y": 30}
     executable = compile_plan(schedule(function, sizes=dims))
     for dims in ({"x": 7, "y": 6}, {"x": 4, "y": 9}):
@@ -239,7 +239,7 @@ def test_the_cheaper_way_is_taken():
     function = system(x=values, y=values)
     for sizes, kinds in (({"x": 255, "y": 256}, ["sine", "band"]), ({"x": 256, "y": 255}, ["band", "sine"])):
         one = found(function, sizes)
-        assert one is not None
+        assert not isinstance(one, str)
         assert [a.kind for a in one.spectrum.axes] == kinds
 
 

@@ -4,6 +4,7 @@ solve      (b_1..b_m, constants; apply): x_1..x_m with apply(x_1..x_m, constants
 fft, ifft  (t; axis, to, size): sum_x t e^(-2 pi i k x / n); the inverse with 1/n
 rfft, irfft (t; axis, to, size): of a real signal, k = 0..n//2; back to a real signal of `size` lanes
 factor, solve_factored: a system given by coefficients at offsets, see `band.py`
+factor_dense, solve_dense: a system along one axis whose matrix is an array, see `dense.py`
 diagonalize, solve_diagonal: a system that transforms take apart, see `spectral.py`
 sort       (t; axis): values in rising order and the int places they came from (stable, NaN last)
 cholesky   (a; i, j): lower L with L L^H = (A + A^H)/2
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ricci.dsl import build
-from ricci.dsl.ops import band, base, factorizations, fourier, solve, sorting, spectral
+from ricci.dsl.ops import band, base, dense, factorizations, fourier, solve, sorting, spectral
 from ricci.dsl.ops.proj import make_proj, make_tuple
 from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import TupleType
@@ -47,6 +48,8 @@ ROUTINES: dict[str, Routine] = {
     "solve": Routine(solve.prepare, solve.infer, solve.meaning, solve.tangent, solve.cotangent),
     "factor": Routine(band.prepare_factor, band.infer_factor, band.factor, band.no_tangent, band.no_cotangent),
     "solve_factored": Routine(band.prepare_solve, band.infer_solve, band.solve, band.no_tangent, band.no_cotangent),
+    "factor_dense": Routine(dense.prepare_factor, dense.infer_factor, dense.factor, dense.no_tangent, dense.no_cotangent),
+    "solve_dense": Routine(dense.prepare_solve, dense.infer_solve, dense.solve, dense.no_tangent, dense.no_cotangent),
     "diagonalize": Routine(
         spectral.prepare_diagonalize, spectral.infer_diagonalize, spectral.diagonalize, spectral.no_tangent, spectral.no_cotangent
     ),

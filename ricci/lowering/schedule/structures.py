@@ -18,6 +18,7 @@ from ricci.errors import CannotLower
 from ricci.lowering.kernel import Load
 from ricci.lowering.schedule import decide
 from ricci.lowering.schedule.block import Block
+from ricci.lowering.schedule.dense import lower_factor_dense, lower_solve_dense
 from ricci.lowering.schedule.diagonal import lower_diagonalize, lower_solve_diagonal
 from ricci.lowering.schedule.plan import Assign, Call, Launch, Place, Put, Rebind, Repeat, Slot, Step, Swap, While, Window
 from ricci.lowering.schedule.solve import lower_factor, lower_solve_factored
@@ -308,6 +309,10 @@ def lower_library(block: Block, term: Term) -> list[Step]:
         return lower_factor(block, term)
     if term.attrs[0] == "solve_factored":
         return lower_solve_factored(block, term)
+    if term.attrs[0] == "factor_dense":
+        return lower_factor_dense(block, term)
+    if term.attrs[0] == "solve_dense":
+        return lower_solve_dense(block, term)
     if term.attrs[0] == "diagonalize":
         return lower_diagonalize(block, term)
     if term.attrs[0] == "solve_diagonal":
