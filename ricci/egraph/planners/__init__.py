@@ -59,7 +59,7 @@ def _structural(
     space.rebuild()
     structure = Structure(space, facts)
     made, products = rebinding.rebind(loader, sizes, structure, limit)
-    done.append(("structure", "changes of summation variables", made))
+    done += [("structure", name, count) for name, count in made.items()]
     done.append(("structure", "triangular factors by halves", halving.halve(loader, sizes, structure, products, limit)))
     if routines >= TRANSFORMS:
         found = transforming.convolve(loader, structure, products, limit)

@@ -15,7 +15,7 @@ an exact elimination; a step is taken where it leaves fewer compound indices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import permutations
 from math import prod
@@ -36,21 +36,25 @@ STEPS = 40  # changes of variables of one product
 NODES = 4  # forms of one class that are opened
 
 
-def rebind(loader: Loader, sizes: Sizes, structure: Structure, limit: int) -> tuple[int, list[tuple[int, IndexedProduct]]]:
-    """Propose the products with changed variables; how many there were, and all contractions in their simplest form by class."""
+def rebind(loader: Loader, sizes: Sizes, structure: Structure, limit: int) -> tuple[dict[str, int], list[tuple[int, IndexedProduct]]]:
+    """Propose the products with changed variables; how often each change was made, and all contractions in their simplest form by class."""
     space = loader.space
     opener, emitter = Opener(loader, structure), Emitter(loader, structure)
     found: list[tuple[int, IndexedProduct]] = []
-    made = 0
+    made: dict[str, int] = {}
     for c in space.classes():
         for node in [n for n in space.nodes[c] if worth_opening(space, n)][:NODES]:
             product = opener.opened(c, node)
-            if product is None or made >= limit:
+            if product is None or sum(made.values()) >= limit:
                 continue
-            simplest = Rebinder(sizes, structure).simplest(product)
-            read_later = contracted_first(emitter, sizes, simplest)
-            for changed in [simplest] * (simplest is not product or product.retold or product.number == 0) + read_later:
-                made += 1
+            rebinder = Rebinder(sizes, structure)
+            simplest = rebinder.simplest(product)
+            windows = contracted_first(emitter, sizes, simplest)
+            names = [*rebinder.taken, *["factors contracted before they are read at windows"] * len(windows)]
+            names += ["symmetric factors read one way"] * product.retold + ["conditions that cannot hold"] * (simplest.number == 0)
+            for name in names:
+                made[name] = made.get(name, 0) + 1
+            for changed in [simplest] * (len(names) > len(windows)) + windows:
                 space.union(emitter.emitted(changed), 2 * c)
             if node.op == "contract":
                 found.append((2 * c, simplest))
@@ -77,6 +81,7 @@ class Rebinder:
 
     def __init__(self, sizes: Sizes, structure: Structure) -> None:
         self.extents, self.structure = sizes, structure
+        self.taken: list[str] = []  # names of the steps
 
     def simplest(self, product: IndexedProduct) -> IndexedProduct:
         """The product itself where no step applies."""
@@ -84,20 +89,33 @@ class Rebinder:
             found = self._step(product)
             if found is None:
                 return product
-            product = found
+            name, product = found
+            self.taken.append(name)
         return product
 
-    def _step(self, product: IndexedProduct) -> IndexedProduct | None:
+    def _step(self, product: IndexedProduct) -> tuple[str, IndexedProduct] | None:
         if product.number == 0:
             return None
-        for step in (self._orthonormal, self._eliminated, self._restricted, self._same_place):
+        eliminations: Mapping[str, Callable[[IndexedProduct], IndexedProduct | None]] = {
+            "orthogonal factors": self._orthonormal,
+            "indicators and bands": self._eliminated,
+            "sums over a part of an axis": self._restricted,
+            "factors of a diagonal": self._same_place,
+        }
+        for name, step in eliminations.items():
             found = step(product)
             if found is not None:
-                return found
-        for candidates in (self._splits, self._shifts, self._joins, self._differences):
+                return name, found
+        bijections: Mapping[str, Callable[[IndexedProduct], Iterator[IndexedProduct]]] = {
+            "merged axes split": self._splits,
+            "periodic shifts": self._shifts,
+            "split axes joined": self._joins,
+            "axes read by their difference": self._differences,
+        }
+        for name, candidates in bijections.items():
             for candidate in candidates(product):
                 if candidate.weight < product.weight:
-                    return candidate
+                    return name, candidate
         return None
 
     # sums that need not be done
