@@ -261,10 +261,10 @@ class _Opening:
     def _atom(self, c: int, own: Own) -> None:
         facts = self.opener.structure.of(c)
         own = dict(own)
-        for (a, b), (lo, hi) in facts.bands.items():
+        for (a, b), (lo, hi) in sorted(facts.bands.items(), key=lambda item: item[0]):
             if a in own and b in own:
                 self.guards.append(Guard(lo, own[a] - own[b], None if hi is None else hi + 1))
-        for a, b in facts.circulant:
+        for a, b in sorted(facts.circulant):
             size = dict(self.space.axes[c])[a]
             own[a], own[b] = (own[a] - own[b]).mod(size), Index.of(0)
             column = self.opener.column(c, a, b)
@@ -272,7 +272,7 @@ class _Opening:
                 c = column
                 del own[b]
                 break
-        for a, b in facts.symmetric:
+        for a, b in sorted(facts.symmetric):
             if own[b].canonical_text() < own[a].canonical_text():
                 own[a], own[b] = own[b], own[a]
                 self.retold = True
