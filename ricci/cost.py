@@ -148,19 +148,15 @@ class Price:
     def contraction(
         self, factors: Sequence[frozenset[str]], extents: Extents, out: frozenset[str], held: Sequence[float] | None = None
     ) -> float:
-        """Sum over the labels not in `out` of the product of factors given by their labels.
-
-        `held`: how many elements each factor is read from, fewer than it has where it is a view of windows or merged axes.
-        """
+        """Sum over the labels not in `out` of factors given by labels; `held`: elements each is read from, fewer where it is a view."""
         if self.kind == "size":
             return 1.0
         labels = frozenset().union(*factors) if factors else frozenset()
         points = float(prod(extents[a] for a in labels))
         if self.kind == "ops":
             return points * max(len(factors), 1)
-        sizes = [float(prod(extents[a] for a in f)) for f in factors]
-        if held is not None:
-            sizes = [min(n, stored) for n, stored in zip(sizes, held, strict=True)]
+        whole = [float(prod(extents[a] for a in f)) for f in factors]
+        sizes = whole if held is None else [min(n, stored) for n, stored in zip(whole, held, strict=True)]
         moved = (sum(sizes) + STORE * prod(extents[a] for a in out)) * self._element
         traffic = self.machine.traffic(moved, moved)
         loops = self._loops_over(points, sizes) + self.machine.launch
@@ -210,10 +206,7 @@ class Price:
         return {"ops": points, "time": points * self.machine.gather * self._add + self.machine.launch, "size": 1.0}[self.kind]
 
     def transform(self, lanes: int, rows: float, halves: bool, strided: bool) -> float:
-        """Discrete Fourier transforms of rows, of all lanes or of half of the spectrum of real ones: 5 n log2 n operations each.
-
-        Several rows share a vector; a few do not, and long ones of them leave the cache. Strided rows are gathered and put back.
-        """
+        """Fourier transforms of rows, of all lanes or half of the spectrum of real ones: 5 n log2 n operations each."""
         if self.kind == "size":
             return 1.0
         doublings = rows * lanes * log2(max(lanes, 2)) * (0.5 if halves else 1.0)
