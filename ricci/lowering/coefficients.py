@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from ricci.dsl import build
 from ricci.dsl.ops import const, contract, linear
@@ -20,6 +21,7 @@ Monomial = tuple[tuple[Term, int], ...]
 Polynomial = Mapping[Monomial, Fraction]
 
 
+@lru_cache(maxsize=4096)
 def polynomial(term: Term) -> Polynomial:
     """The term as a polynomial; one that would have too many monomials is an atom."""
     done: dict[Term, Polynomial] = {}

@@ -16,7 +16,7 @@ from ricci.dsl.ops.pointwise import unexpanded
 from ricci.dsl.ops.spectral import Along, Part, Spectrum
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size, Type
-from ricci.lowering.separable import Piece, pieces_of, shifts_along
+from ricci.lowering.separable import Piece, nearest_shifts, pieces_of, shifts_along
 from ricci.lowering.windows import Read, offsets_of
 
 MOST_AXES = 3
@@ -30,13 +30,17 @@ LINE, PASS, ROW, POINT, ROOT = 1.5e-9, 0.1e-9, 0.5e-9, 1.2e-9, 20e-9
 
 @dataclass(frozen=True)
 class Diagonal:
-    """A system to be solved by transforms: its coefficients, one per part of the spectrum; what is done and why, in words."""
+    """A system to be solved by transforms: its coefficients, one per part of the spectrum; what is done and why, in words.
+
+    `changed`: axes along which rows near the ends were changed so that a transform fits; then it is a system near the given one.
+    """
 
     spectrum: Spectrum
     coefficients: tuple[Term, ...]
     cost: float
     name: str
     reason: str
+    changed: tuple[str, ...] = ()
 
 
 def diagonal(results: Sequence[Term], unknowns: Sequence[Term], sizes: Mapping[str, int]) -> Diagonal | str:
@@ -51,17 +55,24 @@ def diagonal(results: Sequence[Term], unknowns: Sequence[Term], sizes: Mapping[s
         return "coefficients vary along several axes"
     found = {axis: shifts_along(tuple(pieces), axis, size) for axis, size in axes.items()}
     open_axes = [axis for axis, way in found.items() if way is None]
-    if len(open_axes) > 1:
-        return f"no transform fits what happens along {', '.join(a.partition(':')[0] for a in open_axes)}"
-    if not any(way is not None and way[0].moved for way in found.values()):
-        return "points are coupled along one axis"
-    candidates: list[str | None] = [*open_axes] or [None, *(a for a, way in found.items() if way is not None and _may_be_band(way[0]))]
+    if not open_axes and not any(way is not None and way[0].moved for way in found.values()):
+        return "points are coupled along no axis"
     best: Diagonal | None = None
-    for band in candidates:
-        one = _assembled(pieces, axes, band, len(unknowns), sizes)
-        if one is not None and (best is None or one.cost < best.cost):
-            best = one
-    return best or f"frequencies are complex or coupled, and no transform fits what happens along {open_axes[0].partition(':')[0]}"
+    if len(open_axes) < 2:
+        bands = [a for a, way in found.items() if way is not None and _may_be_band(way[0])]
+        choices: list[str | None] = [*open_axes] or [None, *bands]
+        for band in choices:
+            best = _cheaper(best, _assembled(pieces, axes, band, (), len(unknowns), sizes))
+    if best is not None:
+        return best
+    left: list[str | None] = [*open_axes, None]
+    for band in left:
+        best = best or _assembled(pieces, axes, band, [a for a in open_axes if a != band], len(unknowns), sizes)
+    return best or f"no transform fits what happens along {', '.join(a.partition(':')[0] for a in open_axes)}"
+
+
+def _cheaper(best: Diagonal | None, other: Diagonal | None) -> Diagonal | None:
+    return other if best is None or (other is not None and other.cost < best.cost) else best
 
 
 def _may_be_band(along: Along) -> bool:
@@ -69,16 +80,16 @@ def _may_be_band(along: Along) -> bool:
 
 
 def _assembled(
-    pieces: Sequence[Piece], axes: Mapping[str, Size], band: str | None, count: int, sizes: Mapping[str, int]
+    pieces: Sequence[Piece], axes: Mapping[str, Size], band: str | None, nearly: Sequence[str], count: int, sizes: Mapping[str, int]
 ) -> Diagonal | None:
-    """The system with a band along one axis (None: no band) and transforms along the others."""
+    """The system with a band along one axis (None: no band) and transforms along the others, the nearest ones along some."""
     moved = tuple(pieces)
     along: list[Along] = []
     for axis, size in axes.items():
         if axis == band:
             along.append(Along(axis, size, "band"))
             continue
-        found = shifts_along(moved, axis, size)
+        found = nearest_shifts(moved, axis, size) if axis in nearly else shifts_along(moved, axis, size)
         if found is None:
             return None
         along.append(found[0])
@@ -98,7 +109,8 @@ def _assembled(
     spectrum = Spectrum(tuple(along), count, tuple(order))
     if band is not None and (count > 1 or spectrum.is_complex or max(spectrum.lower, spectrum.upper) > WIDEST_BAND):
         return None
-    return Diagonal(spectrum, tuple(_real(parts[p]) for p in order), _cost(spectrum, sizes), _name(spectrum), _reason(spectrum))
+    coefficients = tuple(_real(parts[p]) for p in order)
+    return Diagonal(spectrum, coefficients, _cost(spectrum, sizes), _name(spectrum), _reason(spectrum), tuple(nearly))
 
 
 def _real(term: Term) -> Term:

@@ -137,23 +137,49 @@ def shifts_along(pieces: tuple[Piece, ...], axis: str, size: Size) -> tuple[Alon
     sizes = _proof_sizes(pieces, axis, size)
     if sizes is None:
         return None
-    groups: dict[tuple[Any, ...], list[Piece]] = {}
-    for p in pieces:
-        groups.setdefault(p.rest(axis), []).append(p)
-    entries = [[_entries(group, axis, dims, n) for dims, n in sizes] for group in groups.values()]
+    groups = _groups(pieces, axis, sizes)
     for kind in TRANSFORMS:
         along = Along(axis, size, kind, kind != "ring")
         if kind == "cosine" and sizes[0][1] < 2:
             continue
         moved: list[Piece] = []
-        for group, own in zip(groups.values(), entries, strict=True):
-            found = _shifts(group[0], own, along, [n for _, n in sizes])
-            if found is None:
+        for model, entries in groups:
+            found = _interior(entries[-1], along, sizes[-1][1])
+            if found is None or any(_misses(own, found, along, n) for own, (_, n) in zip(entries, sizes, strict=True)):
                 break
-            moved += found
+            moved += _pieces(model, along, found)
         else:
             return _evened(moved, along)
     return None
+
+
+@lru_cache(maxsize=64)
+def nearest_shifts(pieces: tuple[Piece, ...], axis: str, size: Size) -> tuple[Along, tuple[Piece, ...]] | None:
+    """The transform that fits all but the fewest entries of what the map does along an axis between two sides, and the map with those entries changed."""
+    sizes = _proof_sizes(pieces, axis, size)
+    if sizes is None or sizes[0][1] < 2:
+        return None
+    n = sizes[-1][1]
+    groups = _groups(pieces, axis, sizes[-1:])
+    best: tuple[int, Along, tuple[Piece, ...]] | None = None
+    for kind in TRANSFORMS[1:]:
+        along = Along(axis, size, kind)
+        found = [_interior(entries[0], along, n) for _, entries in groups]
+        if any(steps is None for steps in found):
+            continue
+        misses = sum(_misses(entries[0], steps, along, n) for (_, entries), steps in zip(groups, found, strict=True) if steps is not None)
+        moved = tuple(p for (model, _), steps in zip(groups, found, strict=True) if steps is not None for p in _pieces(model, along, steps))
+        if moved and (best is None or misses < best[0]):
+            best = misses, along, moved
+    return None if best is None else best[1:]
+
+
+def _groups(pieces: Sequence[Piece], axis: str, sizes: Sequence[tuple[dict[str, int], int]]) -> list[tuple[Piece, list[Entries]]]:
+    """Pieces that differ along the axis only: one of them, and the entries of the matrix that they are at every size."""
+    groups: dict[tuple[Any, ...], list[Piece]] = {}
+    for p in pieces:
+        groups.setdefault(p.rest(axis), []).append(p)
+    return [(group[0], [_entries(group, axis, dims, n) for dims, n in sizes]) for group in groups.values()]
 
 
 def _proof_sizes(pieces: Sequence[Piece], axis: str, size: Size) -> list[tuple[dict[str, int], int]] | None:
@@ -232,27 +258,29 @@ def _entries(group: Sequence[Piece], axis: str, dims: Mapping[str, int], n: int)
     return entries
 
 
-def _shifts(model: Piece, entries: Sequence[Entries], along: Along, sizes: Sequence[int]) -> list[Piece] | None:
-    """Pieces that differ from the model along the axis only, as shifts of the continued field: exact for all sizes, or None."""
-    n, middle = sizes[-1], sizes[-1] // 2
+Steps = dict[int, Term]  # shift -> coefficient, of an even transform shifts to one side
+
+
+def _interior(entries: Entries, along: Along, n: int) -> Steps | None:
+    """Shifts that the matrix does far from both ends; None where a transform that is even has no such shifts."""
     terms: dict[int, list[Term]] = {}
-    for i, j, coefficient in entries[-1]:
-        if i == middle:
+    for i, j, coefficient in entries:
+        if i == n // 2:
             step = (j - i + n // 2) % n - n // 2 if along.kind == "ring" else j - i
             terms.setdefault(step, []).append(coefficient)
     steps = {k: build.add(*t) for k, t in sorted(terms.items())}
     steps = {k: t for k, t in steps.items() if polynomial(t)}
     if any(abs(k) > LARGEST_CONSTANT for k in steps):
         return None
-    vectors = _vectors([*steps.values(), *(c for own in entries for _, _, c in own)])
-    if vectors is None:
-        return None
     if along.even:
-        if any(-k not in steps or (vectors[t] != vectors[steps[-k]]).any() for k, t in steps.items()):
+        if any(-k not in steps or polynomial(t) != polynomial(steps[-k]) for k, t in steps.items()):
             return None
         steps = {k: t for k, t in steps.items() if k >= 0}
-    if not all(_same(own, steps, along, size, vectors) for own, size in zip(entries, sizes, strict=True)):
-        return None
+    return steps
+
+
+def _pieces(model: Piece, along: Along, steps: Steps) -> list[Piece]:
+    """Shifts along the axis as pieces that do what the model does along the others."""
     varies = model.along if model.along != along.axis else None
     out = []
     for k, t in steps.items():
@@ -283,19 +311,20 @@ def _vectors(terms: Sequence[Term]) -> dict[Term, Any] | None:
     return out
 
 
-def _same(entries: Entries, steps: Mapping[int, Term], along: Along, n: int, vectors: Mapping[Term, Any]) -> bool:
-    """Whether entries and shifts are one matrix."""
+def _misses(entries: Entries, steps: Steps, along: Along, n: int) -> int:
+    """Number of entries in which the matrix is not the shifts of the continued field."""
     import numpy as np
 
+    vectors = _vectors([*steps.values(), *(c for _, _, c in entries)])
+    if vectors is None or any(not 0 <= j < n for _, j, _ in entries):
+        return n * n
     width = len(next(iter(vectors.values()), ()))
     matrix = np.zeros((n, n, width), np.int64)
     for i, j, coefficient in entries:
-        if not 0 <= j < n:
-            return False
         matrix[i, j] += vectors[coefficient]
     for step, term in steps.items():
         matrix -= shift_matrix(along, n, step).astype(np.int64)[:, :, None] * vectors[term]
-    return not matrix.any()
+    return int(matrix.any(axis=2).sum())
 
 
 def _evened(pieces: Sequence[Piece], along: Along) -> tuple[Along, tuple[Piece, ...]]:
@@ -311,4 +340,4 @@ def _evened(pieces: Sequence[Piece], along: Along) -> tuple[Along, tuple[Piece, 
     return Along(along.axis, along.size, along.kind), kept
 
 
-__all__ = ["Piece", "Way", "pieces_of", "shifts_along"]
+__all__ = ["Piece", "Way", "nearest_shifts", "pieces_of", "shifts_along"]

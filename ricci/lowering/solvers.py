@@ -23,6 +23,7 @@ from ricci.dsl.ops import OPERATORS
 from ricci.dsl.ops.band import Entry, GridAxis, Layout, Ordering, Unknown
 from ricci.dsl.ops.pointwise import unexpanded
 from ricci.dsl.ops.proj import make_tuple
+from ricci.dsl.ops.spectral import Spectrum
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.term import Function, Term, rewrite, substitute, symbols, walk
 from ricci.dsl.types import Kind, Size, Type, at_most
@@ -33,6 +34,7 @@ from ricci.lowering.windows import Offset, Stencil, grid_axis, stencil
 WIDEST = 128  # bandwidth (one side) from which the iteration is cheaper, and uses less memory
 MOST_AXES = 3
 MOST_ROWS = 1200  # of a dense matrix: LU takes seconds from here on, and the iteration less memory
+SOLVES = 8  # of the system near a given one, until the iteration has converged
 ENTRY = 0.5e-9  # seconds that one entry takes in one step of elimination
 CONVERGED = Fraction(1, 10**10)  # relative residual
 MOST_ITERATIONS = 500
@@ -113,8 +115,8 @@ def way_of(apply: Function, known: tuple[tuple[str, int], ...]) -> Way:
         apart = diagonal(apply.roots, unknowns, sizes)
         if isinstance(apart, str):
             why = apart
-        elif layout is None or apart.cost < band_cost(layout, sizes):
-            return _by_transforms(apply, apart)
+        elif layout is None or apart.cost * (SOLVES if apart.changed else 1) < band_cost(layout, sizes):
+            return _by_iteration(apply, "", apart) if apart.changed else _by_transforms(apply, apart)
     if found is not None and layout is not None:
         return _by_band(apply, found, layout, why)
     if found is None and all(u.kind == Kind.REAL for u in unknowns):
@@ -174,16 +176,22 @@ def _densely(apply: Function, entries: Sequence[Sequence[Term]]) -> Way:
     return Way("dense LU", "points far apart are coupled, and the matrix is small", terms)
 
 
-def _by_iteration(apply: Function, why: str) -> Way:
+def _by_iteration(apply: Function, why: str, near: Diagonal | None = None) -> Way:
+    """The iteration, preconditioned by a system near the given one that transforms solve."""
     count = len(apply.results)
 
     def terms(right: Terms, constants: Terms) -> Sequence[Term]:
         unknowns = tuple(build.symbol(f"solve:{k}", p.type) for k, p in enumerate(apply.params[:count]))
         results = substitute(apply.roots, dict(zip(apply.params, (*unknowns, *constants), strict=True)))
-        whole = bicgstab([build.conform(r, u.type) for r, u in zip(results, unknowns, strict=True)], unknowns, right)
+        results = [build.conform(r, u.type) for r, u in zip(results, unknowns, strict=True)]
+        table = None if near is None else build.library("diagonalize", _given(apply, near.coefficients, constants), (near.spectrum,))
+        whole = bicgstab(results, unknowns, right, None if near is None or table is None else (near.spectrum, build.proj(table, 0)))
         return [build.proj(whole, k) for k in range(count)]
 
-    return Way("BiCGStab iteration", why, terms)
+    if near is None:
+        return Way("BiCGStab iteration", why, terms)
+    axes = ", ".join(a.partition(":")[0] for a in near.changed)
+    return Way(f"BiCGStab iteration on {near.name}", f"a transform fits what happens along {axes} all but next to the sides", terms)
 
 
 def _plain(coefficient: Term) -> Term:
@@ -269,8 +277,11 @@ def _extents(unknowns: Sequence[Term]) -> dict[str, Size] | None:
 # the iteration
 
 
-def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms) -> Term:
-    """Tuple of x with results(x) = right: x_0 = 0, until |r| <= 1e-10 |b|; infinite when that is not reached."""
+def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms, near: tuple[Spectrum, Term] | None = None) -> Term:
+    """Tuple of x with results(x) = right: x_0 = 0, until |r| <= 1e-10 |b|; infinite when that is not reached.
+
+    `near`: a system that transforms solve, with its table; directions go through its inverse first.
+    """
     count = len(unknowns)
 
     def family(name: str) -> Terms:
@@ -286,17 +297,28 @@ def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms) ->
     def times(vector: Sequence[Term]) -> Terms:
         return tuple(build.group(t) for t in substitute(results, dict(zip(unknowns, vector, strict=True))))
 
+    inside = None if near is None else build.symbol("solve:table", near[1].type)
+
+    def toward(vector: Terms) -> Terms:
+        """The inverse of the system nearby."""
+        if near is None or inside is None:
+            return vector
+        whole = build.library("solve_diagonal", (inside, *vector), (near[0],))
+        return tuple(build.proj(whole, k) for k in range(count))
+
     rho_new = dot(shadow, r)
     beta = build.divide(build.mul(rho_new, alpha), build.mul(rho, omega))
     p_new = tuple(build.group(build.add(a, build.mul(beta, build.sub(b, build.mul(omega, c))))) for a, b, c in zip(r, p, v, strict=True))
-    v_new = times(p_new)
+    p_near = toward(p_new)
+    v_new = times(p_near)
     alpha_new = build.divide(rho_new, dot(shadow, v_new))
     s = tuple(build.group(build.sub(a, build.mul(alpha_new, b))) for a, b in zip(r, v_new, strict=True))
-    t = times(s)
+    s_near = toward(s)
+    t = times(s_near)
     # s = 0 is the solution: any omega will do
     square = dot(t, t)
     omega_new = build.divide(dot(t, s), build.where(build.apply("eq", square, _number(0)), _number(1), square))
-    x_new = tuple(build.add(a, build.mul(alpha_new, b), build.mul(omega_new, c)) for a, b, c in zip(x, p_new, s, strict=True))
+    x_new = tuple(build.add(a, build.mul(alpha_new, b), build.mul(omega_new, c)) for a, b, c in zip(x, p_near, s_near, strict=True))
     r_new = tuple(build.sub(a, build.mul(omega_new, b)) for a, b in zip(s, t, strict=True))
     carries = (*x, *r, *p, *v, rho, alpha, omega, size, turns)
     after = (*x_new, *r_new, *p_new, *v_new, rho_new, alpha_new, omega_new, dot(r_new, r_new), build.add(turns, build.const(1)))
@@ -304,6 +326,8 @@ def bicgstab(results: Sequence[Term], unknowns: Sequence[Term], right: Terms) ->
     one = _number(1)
     begin = (*zeros, *right, *zeros, *zeros, one, one, one, dot(right, right), build.const(0))
     outer = {goal: build.scale(CONVERGED**2, dot(right, right)), **dict(zip(shadow, right, strict=True))}
+    if near is not None and inside is not None:
+        outer[inside] = near[1]
     constants = [c for c in symbols([*after, goal]) if c not in carries and not _is_size(c)]
     params = (*carries, *constants)
     named = tuple((str(k), build.conform(a, c.type)) for k, (a, c) in enumerate(zip(after, carries, strict=True)))

@@ -75,7 +75,8 @@ CASES = {
     "nonlinear": (model(right="k*lap(u) - u^3"), "by band LU: coefficients vary along several axes"),
     "no closure that a transform has": (
         model(space="; space: fd(order=4)", grid="x=150, y=150"),
-        "by BiCGStab iteration: no transform fits what happens along x, y",
+        "by BiCGStab iteration on sine transform along y, band of width 5 along x: "
+        "a transform fits what happens along y all but next to the sides",
     ),
     "one axis": (
         model("x in 0..1", "k*dxx(u)", "boundary u on x.lo, x.hi: u = 0", "sin(pi*x)", "x=40"),
