@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ricci.backends.transforms import keep8, load8, period, store8, store_part8
+from ricci.backends.transforms import keep8, load8, own_memory, period, share, store8, store_part8
 
 Array = np.ndarray[Any, Any]
 
@@ -95,17 +95,21 @@ def row_add(table: Array, at: int, image: int, work: Array, work_at: int, n: int
             store_part8(table, at + image + k, load8(table, at + image + k) + v, n - k)
 
 
-def modes_invert(table: Array, table_at: int, table_rows: int, start: int, points: int, count: int, image: int, scale: int) -> None:
+def modes_invert(
+    table: Array, table_at: int, table_rows: int, start: int, points: int, count: int, image: int, scale: int, me: int, threads: int
+) -> None:
     """Every matrix (`count` x `count`, entries `points` apart, real and imaginary) becomes its inverse, divided by `scale`.
 
     Gauss and Jordan's elimination with the largest pivot of the column, exchanges of rows undone in the columns of the inverse.
     """
     table_at += start
     if count > 1:
-        for q in range(points):
+        for q in range(share(points, me, threads), share(points, me + 1, threads)):
             invert_one(table, table_at + q, points, count, image, scale)
         return
-    for q in range(0, points, 8):
+    blocks = (points + 7) // 8
+    for index in range(share(blocks, me, threads), share(blocks, me + 1, threads)):
+        q = 8 * index
         r = load8(table, table_at + q) * float(scale)
         if image == 0:
             store_part8(table, table_at + q, 1.0 / r, points - q)
@@ -190,7 +194,7 @@ def eliminate(table: Array, own: int, pivot: int, hop: int, k: int, count: int, 
 
 def modes_apply(
     vector: Array, vector_at: int, vector_rows: int, work: Array, work_at: int, work_rows: int, table: Array, table_at: int, table_rows: int,
-    start: int, points: int, ring: int, count: int, image: int, directed: int,
+    start: int, points: int, ring: int, count: int, image: int, directed: int, me: int, threads: int,
 ) -> None:  # fmt: skip
     """x = matrix * x at the frequencies of `count` unknowns (planes `points` apart, two of each if `image`).
 
@@ -198,10 +202,13 @@ def modes_apply(
     """
     table_at += start
     used = used_lines(points, ring)
+    work_at = own_memory(work_at, work_rows, me)
     planes = points if image == 0 else 2 * points
     hop = points if directed == 0 else 2 * points
     parts = 1 if image == 0 else 2
-    for q in range(0, used, 8):
+    blocks = (used + 7) // 8
+    for index in range(share(blocks, me, threads), share(blocks, me + 1, threads)):
+        q = 8 * index
         left = used - q
         for k in range(count):
             for part in range(parts):
@@ -265,15 +272,16 @@ def lines_add(
 
 
 def lines_factor(
-    table: Array, table_at: int, table_rows: int, start: int, lower: int, upper: int, outer: int, n: int, inner: int, ring: int
-) -> None:
+    table: Array, table_at: int, table_rows: int, start: int,
+    lower: int, upper: int, outer: int, n: int, inner: int, ring: int, me: int, threads: int,
+) -> None:  # fmt: skip
     """Factors of the band matrices of all blocks of eight lines, in place; inverse pivots on the diagonal."""
     inside, outside = used_lines(inner, ring) if outer == 1 else inner, used_lines(outer, ring) if outer > 1 else outer
     blocks = (outside + 7) // 8 if inner == 1 else outside * ((inside + 7) // 8)
     across = 8 * (3 * lower + upper + 1)
     reach = lower + upper
     marks = 8 * (2 * lower + upper + 1)
-    for b in range(blocks):
+    for b in range(share(blocks, me, threads), share(blocks, me + 1, threads)):
         first = table_at + start + b * n * across
         for k in range(n):
             top = first + k * across + 8 * lower
@@ -296,30 +304,31 @@ def lines_factor(
 
 def lines_solve(
     vector: Array, vector_at: int, vector_rows: int, work: Array, work_at: int, work_rows: int, table: Array, table_at: int, table_rows: int,
-    plane: int, start: int, lower: int, upper: int, outer: int, n: int, inner: int, ring: int,
+    plane: int, start: int, lower: int, upper: int, outer: int, n: int, inner: int, ring: int, me: int, threads: int,
 ) -> None:  # fmt: skip
     """Solve along the middle axis of an array (outer, n, inner), from `plane` on, with the factors of `lines_factor`."""
     vector_at += plane
     inside, outside = used_lines(inner, ring) if outer == 1 else inner, used_lines(outer, ring) if outer > 1 else outer
-    across = 8 * (3 * lower + upper + 1)
-    place = table_at + start
-    if inner == 1:
-        for line in range(0, outside, 8):
-            for w in range(8):
-                base = vector_at + min(line + w, outside - 1) * n
-                for i in range(n):
-                    work[work_at + 8 * i + w] = vector[base + i]
-            solve_block(work, work_at, 8, 8, table, place, lower, upper, n)
-            for w in range(min(8, outside - line)):
-                base = vector_at + (line + w) * n
-                for i in range(n):
-                    vector[base + i] = work[work_at + 8 * i + w]
-            place += n * across
-        return
-    for o in range(outside):
-        for first in range(0, inside, 8):
-            solve_block(vector, vector_at + o * n * inner + first, inner, inside - first, table, place, lower, upper, n)
-            place += n * across
+    work_at = own_memory(work_at, work_rows, me)
+    size = n * 8 * (3 * lower + upper + 1)
+    across = (inside + 7) // 8
+    blocks = (outside + 7) // 8 if inner == 1 else outside * across
+    for index in range(share(blocks, me, threads), share(blocks, me + 1, threads)):
+        place = table_at + start + index * size
+        if inner > 1:
+            w = index % across * 8
+            solve_block(vector, vector_at + index // across * n * inner + w, inner, inside - w, table, place, lower, upper, n)
+            continue
+        line = 8 * index
+        for w in range(8):
+            base = vector_at + min(line + w, outside - 1) * n
+            for i in range(n):
+                work[work_at + 8 * i + w] = vector[base + i]
+        solve_block(work, work_at, 8, 8, table, place, lower, upper, n)
+        for w in range(min(8, outside - line)):
+            base = vector_at + (line + w) * n
+            for i in range(n):
+                vector[base + i] = work[work_at + 8 * i + w]
 
 
 def solve_block(data: Array, at: int, stride: int, lanes: int, table: Array, place: int, lower: int, upper: int, n: int) -> None:

@@ -375,7 +375,7 @@ class _Body:
         self.frame.lines += self._nested(step.body)
 
     def _routine(self, step: Routine) -> None:
-        """One thread works, also on the routines that follow. A table is given as its arena, where it begins, its extents."""
+        """One thread works, also on the routines that follow, or all do. A table is given as its arena, where it begins, its extents."""
         sig = self.writer.signature
         number = sig.place(sig.routines, step.function)
         texts: list[str] = []
@@ -385,6 +385,10 @@ class _Body:
                 texts += [] if a.columns is None else [self.size(a.columns)]
             else:
                 texts.append(self.size(a) if isinstance(a, Size) else self._value(a))
+        if step.together:
+            self.line(f"{ROUTINE_CALL}{number}], None, {', '.join(texts)}, me, threads)  # {step.function}")
+            self.meet()
+            return
         lines = self.frame.lines
         if len(lines) > 1 and lines[-1] == MEETING and lines[-2].startswith(f"    {ROUTINE_CALL}") and not self.reading:
             lines.pop()

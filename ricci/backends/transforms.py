@@ -398,6 +398,7 @@ def block(
 def transform(
     vector: Array, vector_at: int, vector_rows: int, work: Array, work_at: int, work_rows: int, roots: Array, roots_at: int, roots_rows: int,
     place: int, start: int, image: int, outer: int, n: int, inner: int, ring: int, kind: int, half: int, backward: int,
+    me: int, threads: int,
 ) -> None:  # fmt: skip
     """Transform, in place, the middle axis of an array (outer, n, inner); no factor is divided out, forth and back multiply by the period.
 
@@ -412,19 +413,23 @@ def transform(
     pairs = image == 0 or half != 0
     width = 16 if pairs else 8
     lines = outer * inner
+    work_at = own_memory(work_at, work_rows, me)
     if inner >= 8:
-        for o in range(outer):
-            for w in range(0, inner, width):
-                a = vector_at + o * n * inner + w
-                left = inner - w
-                b = a + 8 if pairs else a + image
-                rest = left - 8 if pairs else left
-                if rest <= 0:
-                    b, rest = a, 0
-                block(work, work_at, roots, roots_at, vector, a, b, image, inner, n, kind, half, backward, left, rest)
+        across = (inner + width - 1) // width
+        for index in range(share(outer * across, me, threads), share(outer * across, me + 1, threads)):
+            w = index % across * width
+            a = vector_at + index // across * n * inner + w
+            left = inner - w
+            b = a + 8 if pairs else a + image
+            rest = left - 8 if pairs else left
+            if rest <= 0:
+                b, rest = a, 0
+            block(work, work_at, roots, roots_at, vector, a, b, image, inner, n, kind, half, backward, left, rest)
         return
     stage = work_at + 32 * padded(period(n, kind))
-    for line in range(0, lines, width):
+    across = (lines + width - 1) // width
+    for index in range(share(across, me, threads), share(across, me + 1, threads)):
+        line = index * width
         for w in range(width):
             at = min(line + w, lines - 1)
             lane = stage + (w if w < 8 else w + 8)
@@ -435,6 +440,17 @@ def transform(
             at = line + w
             lane = stage + (w if w < 8 else w + 8)
             take(work, lane, 32, vector, vector_at + at // inner * n * inner + at % inner, inner, 8, image, n)
+
+
+def share(count: int, me: int, threads: int) -> int:
+    """Where the part of a thread begins; of many threads only the first eight work, each in memory of its own."""
+    team = min(threads, 8)
+    return count * min(me, team) // team
+
+
+def own_memory(work_at: int, work_rows: int, me: int) -> int:
+    """Where the working memory of a thread begins."""
+    return work_at + work_rows // 8 * min(me, 7)
 
 
 def take(source: Array, a: int, hop: int, target: Array, b: int, step: int, image: int, other: int, n: int) -> None:
@@ -448,5 +464,5 @@ def take(source: Array, a: int, hop: int, target: Array, b: int, step: int, imag
 
 SOURCES = (
     period, next_radix, padded, circle_fill, pass2, pass3, pass4, pass_odd, passes, roots_fill, fourier,
-    place_of, fill, drain, halve, join, block, take, transform,
+    place_of, fill, drain, halve, join, block, take, share, own_memory, transform,
 )  # fmt: skip

@@ -43,7 +43,7 @@ def line_of(values, image=None):
 def moved(memory, tables, shape, kind, image, half, backward, run=transforms.transform):
     outer, n, inner = shape
     roots, work = tables
-    run(memory, GAP, 0, work, 0, 0, roots, GAP, 0, 0, 0, image, outer, n, inner, 0, kind, half, backward)
+    run(memory, GAP, 0, work, 0, 0, roots, GAP, 0, 0, 0, image, outer, n, inner, 0, kind, half, backward, 0, 1)
     assert (memory[:GAP] == 7).all()
     count = outer * n * inner
     return memory[GAP : GAP + count].reshape(shape), memory[GAP + count : GAP + 2 * count]
@@ -122,7 +122,7 @@ def test_inverse_matrices(count, image):
         values[..., 3] = 1
     memory = line_of(values)
     whole = values[:, :, 0] + (1j * values[:, :, 1] if image else 0)
-    diagonal_solve.modes_invert(memory, GAP, 0, 0, points, count, points if image else 0, 5)
+    diagonal_solve.modes_invert(memory, GAP, 0, 0, points, count, points if image else 0, 5, 0, 1)
     got = memory[GAP : GAP + values.size].reshape(values.shape)
     got = got[:, :, 0] + (1j * got[:, :, 1] if image else 0)
     assert np.allclose(np.moveaxis(got, -1, 0) * 5, np.linalg.inv(np.moveaxis(whole, -1, 0)))
@@ -145,10 +145,10 @@ def test_bands_of_many_lines(outer, inner, lower, upper):
         diagonal_solve.lines_add(table, 0, 0, values, 0, n, roots, 0, 0, work, 0, 0, *numbers)
         good = (i + offset >= 0) & (i + offset < n)
         matrix[i[good], i[good] + offset] += values[good]
-    diagonal_solve.lines_factor(table, 0, 0, 0, lower, upper, outer, n, inner, 0)
+    diagonal_solve.lines_factor(table, 0, 0, 0, lower, upper, outer, n, inner, 0, 0, 1)
     b = rng.normal(size=(outer, n, inner))
     memory = line_of(b)
-    diagonal_solve.lines_solve(memory, GAP, 0, work, 0, 0, table, 0, 0, 0, 0, lower, upper, outer, n, inner, 0)
+    diagonal_solve.lines_solve(memory, GAP, 0, work, 0, 0, table, 0, 0, 0, 0, lower, upper, outer, n, inner, 0, 0, 1)
     x = memory[GAP : GAP + b.size].reshape(b.shape)
     size = np.linalg.norm(matrix) * np.linalg.norm(x)
     assert np.linalg.norm(np.einsum("ij,ojm->oim", matrix, x) - b) <= 1e-11 * size

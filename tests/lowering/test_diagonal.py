@@ -245,6 +245,28 @@ def test_generated_code(reason):
         assert np.array_equal(executable(dict(given), dims, 2)["x0"], got["x0"])
 
 
+@pytest.mark.usefixtures("always_transforms")
+@pytest.mark.parametrize("single", [False, True])
+def test_lengths_with_large_prime_factors(single):
+    """Periods of 83 and of 2 * 83: convolutions, the largest tables. Also with 32 bits."""
+    function = system(x=ring, y=values)
+    executable = compile_plan(schedule(function, sizes=SIZES), single)
+    dims = {"x": 83, "y": 82}
+    given = arguments(function, dims)
+    got = executable(dict(given), dims, 1)["x0"]
+    back = sum(c * second(got, axis) for c, second, axis in ((0.4, around, 0), (1.4, between, 1)))
+    assert np.allclose(got - back, given["b0"], rtol=0, atol=2e-5 if single else 1e-12)
+
+
+def around(u, axis):
+    return np.roll(u, 1, axis) + np.roll(u, -1, axis) - 2 * u
+
+
+def between(u, axis):
+    padded = np.pad(u, [(1, 1) if d == axis else (0, 0) for d in range(u.ndim)])
+    return np.delete(around(padded, axis), [0, -1], axis)
+
+
 def coupled(edge):
     """Two unknowns at every point, a directed and a mixed derivative among them."""
     u, v, g = field("u"), field("v"), scalar("g")

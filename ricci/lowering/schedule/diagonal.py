@@ -13,8 +13,9 @@ from ricci.lowering.schedule.plan import Launch, Place, Routine, Slot, Step, Tab
 from ricci.lowering.schedule.solve import Argument, values_of
 
 MOST_AXES = 3
-ROOTS = 24  # elements of the tables of an axis per point of its period, at most (transforms.py: roots_fill)
-WORK = 160  # elements of working memory per point of a period, at most (transforms.py: transform)
+ROOTS = 13  # elements of the tables of an axis per point of its period, at most (transforms.py: roots_fill)
+WORK = 72  # elements of working memory per point of a period, at most (transforms.py: transform)
+TEAM = 8  # threads with working memory of their own (transforms.py: own_memory)
 ZERO, ONE = Size.of(0), Size.of(1)
 
 
@@ -62,9 +63,9 @@ def _finish(spectrum: Spectrum, modes: Table) -> Step:
     start = roots_length(spectrum)
     if spectrum.band is None:
         image = spectrum.points if spectrum.is_complex else ZERO
-        return Routine("modes_invert", (modes, start, spectrum.points, Size.of(spectrum.count), image, _scale(spectrum)))
+        return Routine("modes_invert", (modes, start, spectrum.points, Size.of(spectrum.count), image, _scale(spectrum)), together=True)
     bands = Size.of(spectrum.lower), Size.of(spectrum.upper)
-    return Routine("lines_factor", (modes, start, *bands, *_around(spectrum, spectrum.band), _ring(spectrum)))
+    return Routine("lines_factor", (modes, start, *bands, *_around(spectrum, spectrum.band), _ring(spectrum)), together=True)
 
 
 def lower_solve_diagonal(block: Block, term: Term) -> list[Step]:
@@ -127,7 +128,7 @@ def _transform(spectrum: Spectrum, d: int, unknown: int, vector: Table, work: Ta
         Size.of(int(d == spectrum.half)),
         Size.of(backward),
     ]
-    return Routine("transform", (vector, work, roots, *numbers))
+    return Routine("transform", (vector, work, roots, *numbers), together=True)
 
 
 def _apply(spectrum: Spectrum, vector: Table, work: Table, modes: Table) -> list[Step]:
@@ -136,10 +137,10 @@ def _apply(spectrum: Spectrum, vector: Table, work: Table, modes: Table) -> list
     ring = spectrum.axes[0].size if spectrum.half == 0 else ZERO
     if spectrum.band is None:
         numbers = [start, spectrum.points, ring, Size.of(spectrum.count), image, Size.of(int(spectrum.is_complex))]
-        return [Routine("modes_apply", (vector, work, modes, *numbers))]
+        return [Routine("modes_apply", (vector, work, modes, *numbers), together=True)]
     bands = [Size.of(spectrum.lower), Size.of(spectrum.upper), *_around(spectrum, spectrum.band), _ring(spectrum)]
     places = [ZERO] if spectrum.half is None else [ZERO, spectrum.points]
-    return [Routine("lines_solve", (vector, work, modes, place, start, *bands)) for place in places]
+    return [Routine("lines_solve", (vector, work, modes, place, start, *bands), together=True) for place in places]
 
 
 # numbers
@@ -195,6 +196,7 @@ def _work(block: Block, spectrum: Spectrum) -> Table:
     rows = Size.of(64 * spectrum.count)
     for a in spectrum.axes:
         rows = rows + (a.period * WORK + a.size * 32 if a.moved else a.size * 8 if a.kind == "band" else ZERO)
+    rows = rows * TEAM
     return Table(block.shop.slot("work", Kind.REAL, (rows,)), rows)
 
 

@@ -189,10 +189,14 @@ class Table:
 
 @dataclass
 class Routine:
-    """Call one of `backends/linear_solve.py: SOURCES`, on one thread, the others wait. Arguments: tables, sizes, scalar symbols."""
+    """Call one of `backends/routines.py: FUNCTIONS`, on one thread, the others wait. Arguments: tables, sizes, scalar symbols.
+
+    `together`: all threads call it, each with its number and how many they are behind the arguments.
+    """
 
     function: str
     arguments: tuple[Table | Size | Term, ...]
+    together: bool = False
 
 
 @dataclass
