@@ -125,7 +125,9 @@ class Machine:
         missed = 1.0
         parts = []
         for level in self.levels:
-            beyond = 0.0 if distance <= 0 or level.bytes == inf else min(max(log2(distance / level.bytes) / (2 * self.ramp) + 0.5, 0.0), 1.0)
+            beyond = (
+                0.0 if distance <= 0 or level.bytes == inf else min(max(log2(distance / level.bytes) / (2 * self.ramp) + 0.5, 0.0), 1.0)
+            )
             parts.append(missed - min(missed, beyond))
             missed = min(missed, beyond)
         return tuple(parts)
