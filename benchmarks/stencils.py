@@ -72,20 +72,27 @@ CASES = [
 
 
 def figures(name: str, rank: int, machine: Any) -> Iterator[Figure]:
-    """Every size of a case: all forms measured on one core, and the one that is predicted to be fastest there."""
+    """Every size of a case: all forms measured on one core (those with one code once), and the one that is predicted to be fastest."""
     import numpy as np
 
     from ricci import driver
     from ricci.backends.measure import timed
+    from ricci.backends.numba_cpu import emit
     from ricci.cost import Price, typical_grid
     from ricci.dsl.ops.symbol import name_of
     from ricci.egraph.optimize import LEVELS, Optimization, with_results
+    from ricci.lowering.schedule import schedule
 
     function = case(name, rank)
     run = Optimization(function.roots, LEVELS[2], Price("time", machine), {})
     run.judge = lambda roots: 1.0
     run.result()
-    forms = {form: with_results(function, roots) for form, roots in run.forms.items()}
+    codes: dict[str, str] = {}  # text of the generated code -> the first form that has it
+    forms = {}
+    for form, roots in run.forms.items():
+        f = with_results(function, roots)
+        if codes.setdefault(emit(schedule(f)).source, form) == form:
+            forms[form] = f
     compiled = {form: timed(f) for form, f in forms.items()}
     generator = np.random.default_rng(1)
     for n in SIZES[rank]:
