@@ -283,6 +283,22 @@ def compiled(program: Program, name: str, settings: Settings) -> Any:
     return compile_plan(schedule(program, name))
 
 
+def key(program: Program, name: str, integrator: Any, opt: int) -> str:
+    """The name under which code for a function is kept: equal names are equal in all that decides it. `integrator`: of a time loop."""
+    from ricci.backends import kept
+
+    functions = [(n, f.digest.hex()) for n, f in program.functions.items()]
+    states = [(s.name, s.symbol.digest.hex(), s.field, s.time_order, str(s.unit)) for s in program.states]
+    arguments = [(a.name, a.symbol.digest.hex(), a.role) for a in program.arguments]
+    origins = sorted((term.digest.hex(), text) for term, text in program.origins.items())
+    method = None
+    if integrator is not None:
+        method = (integrator.method.name, None if integrator.dt is None else integrator.dt.digest.hex())
+    numbers = (sorted(program.sizes.items()), sorted(program.coordinates), sorted((d.name, d.lower) for d in program.dims.values()))
+    machine = sorted(this_machine().to_json().items())
+    return kept.key([repr(part) for part in (name, opt, functions, states, arguments, origins, method, numbers, machine)])
+
+
 def main_solve(model: Model) -> Solve | None:
     """The statement that integrates the equations, if there is one."""
     return next((s for s in model.solves if not s.goal), None)

@@ -17,6 +17,7 @@ import numpy as np
 from ricci import driver
 from ricci.backends.binding import Binding, bind
 from ricci.backends.data import Reader
+from ricci.backends.kept import find, keep
 from ricci.backends.labelled import Labelled
 from ricci.backends.restart import Start, load_start, remaining
 from ricci.backends.simulation import (
@@ -224,21 +225,36 @@ class Integration:
             self.method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
             self.outcome.choices += choices
             self.switches = driver.switches(program, self.method)
+        self.threads = driver.threads(self.settings)
+        self.advance: Any = None
+        name = driver.key(driver.advancing(program, self.method), "advance", self.method, self.settings.opt)
+        with self.watch.stage("load"):
+            known = find(name) if self.settings.backend == "cpu" else None
+        if known is not None:
+            self.program, self.advance = program.with_functions({"advance": known.function}), known.executable
+            self.outcome.choices += known.choices
+        else:
+            self.program = self._compile_anew(program, name)
+        if self.advance is not None:
+            self.outcome.kernels += driver.kernel_names(self.advance)
+        self.controls = driver.controls(self.program, self.method, self.binding.values, self.binding.sizes)
+
+    def _compile_anew(self, program: Program, name: str) -> Program:
+        """The program with its time loop, optimized; compiled code is kept."""
         with self.watch.stage("optimize"):
             better, report = driver.optimize(driver.advancing(program, self.method), self.settings.opt)
             self.outcome.warnings += report.diagnostics
             program = program.with_functions(better.functions)
         with self.watch.stage("integrate"):
             program = driver.integrate(program, self.method)
-            self.outcome.choices += driver.linear_solvers(program, self.binding.sizes)
-        self.controls = driver.controls(program, self.method, self.binding.values, self.binding.sizes)
-        self.threads = driver.threads(self.settings)
-        self.advance: Any = None
+            choices = driver.linear_solvers(program, self.binding.sizes)
+            self.outcome.choices += choices
         if self.settings.backend == "cpu":
             with self.watch.stage("compile"):
                 self.advance = driver.compiled(program, "advance", self.settings)
-                self.outcome.kernels += driver.kernel_names(self.advance)
-        self.program = program
+                if not report.diagnostics:
+                    keep(name, program.functions["advance"], self.advance, choices)
+        return program
 
     def _call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Generated code for the time loop, the interpreter for what is evaluated a few times."""
@@ -348,11 +364,20 @@ def _evaluate_function(
         with watch.stage("run"):
             results = reference.call(function, list(arguments.values()), binding.sizes)
         return dict(zip((n for n, _ in function.results), results, strict=True))
-    with watch.stage("optimize"):
-        better, report = driver.optimize(driver.only(program, name, binding.sizes), settings.opt)
-        outcome.warnings += report.diagnostics
-    with watch.stage("compile"):
-        executable = driver.compiled(better, name, settings)
+    alone = driver.only(program, name, binding.sizes)
+    kept_as = driver.key(alone, name, None, settings.opt)
+    with watch.stage("load"):
+        known = find(kept_as)
+    if known is not None:
+        executable = known.executable
+    else:
+        with watch.stage("optimize"):
+            better, report = driver.optimize(alone, settings.opt)
+            outcome.warnings += report.diagnostics
+        with watch.stage("compile"):
+            executable = driver.compiled(better, name, settings)
+            if not report.diagnostics:
+                keep(kept_as, function, executable)
     outcome.kernels += driver.kernel_names(executable)
     outcome.planned_bytes += int(executable.planned_bytes(binding.sizes))
     with watch.stage("run"):

@@ -54,6 +54,7 @@ output P, L[i]*L[i], L[i] > 1.5 [cm] to "r.npz"
 
 
 def test_values_come_from_generated_code_and_results_are_not_computed_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("RICCI_CACHE", str(tmp_path / "cache"))  # nothing is known from before
     asked = []
     compute = execution._evaluate_function
 
@@ -208,7 +209,7 @@ def test_definitions_beside_unknowns_in_time(tmp_path, backend):
         np.testing.assert_allclose(data["R"], [[2, 4]] * 3)
         np.testing.assert_allclose(data["R_i_u"], data["R"] * data["u"][:, None])
         assert single["R"].tolist() == [[2, 4]]
-    assert len(outcome.kernels) >= (3 if backend == "cpu" else 0)
+    assert len({k.partition(".")[0] for k in outcome.kernels}) == (2 if backend == "cpu" else 0)
 
 
 @pytest.mark.parametrize(
