@@ -1,6 +1,10 @@
 """A defect of the optimizer stops no user's program, but it fails every test that does not ask for `defects`."""
 
+import os
+
 import pytest
+
+os.environ["RICCI_MACHINE"] = "default"  # what is chosen does not depend on a record of the machine that tests run on
 
 
 @pytest.fixture

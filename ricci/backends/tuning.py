@@ -22,12 +22,12 @@ from ricci.backends.numba_cpu import nest_points, vector_lanes
 from ricci.backends.probes import SHARED, Probe, Shape, probes
 from ricci.backends.threads import available_cores
 from ricci.backends.workload import demands_of_plan
-from ricci.cost import Demand, Library, Product, seconds
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
 from ricci.lowering.schedule import schedule
 from ricci.machine import DEFAULT, Level, Machine
+from ricci.work import Demand, Library, Product, seconds
 
 # measuring
 

@@ -13,7 +13,7 @@ from math import prod
 from ricci.backends.executable import useful_threads
 from ricci.backends.lanes import in_vectors, leaf_axes
 from ricci.backends.numba_cpu import nest_points
-from ricci.cost import Demand, Library, Loops, Product, Stream, Work, demands, instructions, seconds
+from ricci.cost import instructions
 from ricci.dsl.index import Index
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, TupleType
@@ -22,6 +22,7 @@ from ricci.lowering.kernel import Kernel, Load, Loop, Statement
 from ricci.lowering.loops import lower_launch
 from ricci.lowering.schedule.plan import Call, Launch, Plan, Repeat, Step, While
 from ricci.machine import Machine
+from ricci.work import Demand, Library, Loops, Product, Stream, Work, demands, seconds
 
 EXTREME = 4  # instructions of one step of a largest or smallest value, which also looks for NaN
 ACROSS = 6  # instructions that join the lanes of an accumulator
