@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from math import gcd, prod
 from typing import Any, ClassVar, Self
 
@@ -217,13 +218,25 @@ def merged(t: Term, parts: Mapping[str, Sequence[tuple[str, int]]]) -> Term:
 
 
 def product(factors: Sequence[Term], bound: Mapping[str, int]) -> Term:
-    """Sum over the bound axes of the product of factors, axes joined by name."""
-    sizes = {name: t.axes[name] for t in factors for name in bound if name in t.axes}
-    return build.contract([(t, {}) for t in factors], sizes)
+    """Sum over the bound axes of the product of factors, axes joined by name: one factor after the other, sums as soon as they can be."""
+    total = factors[0]
+    for k, t in enumerate(factors[1:], 1):
+        later = {axis for f in factors[k + 1 :] for axis in f.axes}
+        sizes = {**total.axes, **t.axes}
+        total = build.contract([(total, {}), (t, {})], {name: sizes[name] for name in bound if name in sizes and name not in later})
+    return total
 
 
 def truncated(array: Array, rank: int) -> tuple[Array, Array]:
     """Stacks of matrices as left @ right of rank at most `rank`, nearest in every unitarily invariant norm (Eckart, Young, 1936)."""
-    u, s, v = np.linalg.svd(array, full_matrices=False)
+    array = np.ascontiguousarray(array)
+    u, s, v = _singular_values(array.tobytes(), array.dtype.str, array.shape)
     root = np.sqrt(s[..., :rank])
     return u[..., :, :rank] * root[..., None, :], root[..., :, None] * v[..., :rank, :]
+
+
+@lru_cache(maxsize=2)
+def _singular_values(content: bytes, dtype: str, shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """A decomposition serves all ranks that are tried one after another."""
+    u, s, v = np.linalg.svd(np.frombuffer(content, dtype).reshape(shape), full_matrices=False)
+    return u, s, v

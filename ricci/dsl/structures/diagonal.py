@@ -60,20 +60,25 @@ class DiagonalLowRank(Structure):
         return self.matrix.rows * (4 * self.rank + 2)
 
     def project(self, array: Array) -> tuple[Array, ...]:
-        best: tuple[float, tuple[Array, ...]] | None = None
-        for start in (_hidden_diagonal(array, self.rank), np.diagonal(array)):
-            low = start
-            for _ in range(SWEEPS):
-                left, right = truncated(array - np.diag(np.diagonal(array) - low), self.rank)
-                fitted = np.einsum("ir,ri->i", left, right)
-                distance = float(np.linalg.norm(array - left @ right - np.diag(np.diagonal(array) - fitted)))
-                if best is None or distance < best[0]:
-                    best = distance, (np.diagonal(array) - fitted, left, right)
-                if np.allclose(fitted, low, rtol=0, atol=1e-15 * (1 + float(np.abs(array).max(initial=0)))):
-                    break
-                low = fitted
-        assert best is not None
-        return best[1]
+        whole = np.diagonal(array)
+        fits = [self._fitted(array, whole - low) for low in (_hidden_diagonal(array, self.rank), whole)]
+        return min(fits, key=lambda fit: fit[0])[1]
+
+    def _fitted(self, array: Array, diagonal: Array) -> tuple[float, tuple[Array, ...]]:
+        """Distance and cores, from a first diagonal: subspaces turned to the rest of W, the diagonal taken from what they leave."""
+        left, right = truncated(array - np.diag(diagonal), self.rank)
+        best = (np.inf, (diagonal, left, right))
+        for _ in range(SWEEPS):
+            diagonal = np.diagonal(array) - np.einsum("ir,ri->i", left, right)
+            rest = array - np.diag(diagonal)
+            distance = float(np.linalg.norm(rest - left @ right))
+            if distance >= best[0] * (1 - 1e-9):
+                break
+            best = (distance, (diagonal, left, right))
+            onto = np.linalg.qr(rest @ np.linalg.qr(right.conj().T)[0])[0]
+            u, s, v = np.linalg.svd(onto.conj().T @ rest, full_matrices=False)
+            left, right = onto @ u * np.sqrt(s), np.sqrt(s)[:, None] * v
+        return best
 
 
 def _hidden_diagonal(array: Array, rank: int) -> Array:
