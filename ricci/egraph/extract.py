@@ -240,8 +240,9 @@ class _Run:
             i = problem.number.get(problem.space.find(2 * c) >> 1)
             if i is None or i in taken:
                 continue
-            current = problem.space.current(node)
-            found = None if current is None else self._places[i].get(current)
+            found = self._places[i].get(node)
+            if found is None and (current := problem.space.current(node)) is not None:
+                found = self._places[i].get(current)
             if found is not None:
                 choice[i] = found
                 taken.add(i)

@@ -36,7 +36,7 @@ def _pair_products(space: Space) -> int:
         return base >> 1 if q == 1 and base >> 1 not in pair[:2] and base != space.one else None
 
     made = pairs.extract(joined, _taken_factors)
-    for item in pairs.items:
+    for item in pairs.items if made else ():
         space.product([(2 * d, int(k)) for d, k in item.items()])
     return made
 
@@ -69,7 +69,7 @@ def _pair_sums(space: Space) -> int:
         item[whole] = q
 
     made = pairs.extract(joined, taken)
-    for c, item in zip(chosen, pairs.items, strict=True):
+    for c, item in zip(chosen, pairs.items, strict=True) if made else ():
         out = space.sum([(q, 2 * d) for d, q in item.items()])
         space.union(space.expand(out, space.axes[space.find(2 * c) >> 1]), 2 * c)
     return made
