@@ -18,11 +18,16 @@ MOST_SHOWN = 2_000  # terms of what is shown at all
 
 @dataclass(frozen=True)
 class Step:
-    """One source of alternatives: a rule of a phase, or a planner; how many equal forms it added."""
+    """One source of alternatives: a rule of a phase, or a planner; how many equal forms it added, and how many of its nodes were chosen.
+
+    `where`: file and line of a rule's text. What rules of one run add is not told apart: they share the number.
+    """
 
     phase: str
     name: str
     count: int
+    chosen: int = 0
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class FunctionReport:
             "cost": {"before": self.before, "after": self.after, "unit": "s"},
             "operations": {"before": self.operations_before, "after": self.operations_after},
             "outputs": {name: {"before": b, "after": a} for name, (b, a) in self.outputs.items()},
-            "rules": [{"phase": s.phase, "name": s.name, "count": s.count} for s in self.steps],
+            "rules": [{"phase": s.phase, "name": s.name, "count": s.count, "chosen": s.chosen, "where": s.where} for s in self.steps],
             "considered": [{"form": c.name, "cost": c.cost} for c in self.considered],
             "chosen": self.chosen,
             "budget": self.budget,
@@ -112,8 +117,11 @@ class FunctionReport:
         for name, (before, after) in self.outputs.items():
             lines.append(f"  output {name}: {_time(before)} -> {_time(after)} on its own")
         if self.steps:
-            lines.append("  alternatives from, in order:")
-            lines += [f"    {s.phase:10s} {s.name} ({s.count})" for s in self.steps]
+            lines.append("  alternatives from, in order (*: in the chosen form):")
+            lines += [
+                f"    {'*' if s.chosen else ' '} {s.phase:12s} {s.name} ({s.count})" + (f"  {s.where}" if s.where else "")
+                for s in self.steps
+            ]
         if self.considered:
             lines.append(f"  compared, cost relative to the source (chosen: search from `{self.chosen}`):")
             lines += [f"    {c.name:12s} {c.cost:8.4f}" for c in self.considered]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ricci import cost, defects
@@ -17,16 +18,19 @@ from ricci.egraph.analyses import Given, Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
 from ricci.egraph.extract import Effort, Extraction, extract
+from ricci.egraph.fingerprints import Places
 from ricci.egraph.planners import propose
 from ricci.egraph.pricing import UNITS, NodePrice
 from ricci.egraph.ruleset import Rule, all_rules, relevant
-from ricci.egraph.space import Node, Space
+from ricci.egraph.space import Node
 from ricci.egraph.structure import Facts
-from ricci.egraph.terms import Loader, Reader, new_space, stated
+from ricci.egraph.terms import Loader, Reader, stated
+from ricci.egraph.verified import Author, Refusal, VerifiedSpace
 from ricci.egraph.verify import mismatch
 from ricci.errors import Diagnostic, RicciError
 from ricci.machine import DEFAULT, Machine
 
+ENGINE = ("rules", "rules of the e-graph")  # who proposes what comes back from the engine
 GROWTH = 6  # pushed index maps may make so many times as many terms
 MOST_TERMS = 50_000  # a larger function is kept as it is
 
@@ -179,8 +183,9 @@ class Optimization:
         self.steps: list[Step] = []
         self.extraction: Extraction | None = None
         self.diagnostics: list[Diagnostic] = []
-        self.space: Space = new_space()
-        self.loader = Loader(self.space)
+        templates: dict[Hashable, Term] = {}
+        self.space = VerifiedSpace(Places.of(self.before, sizes, self.given, self.facts), templates)
+        self.loader = Loader(self.space, templates=templates)
         self.seeds: dict[str, list[tuple[int, Node]]] = {}
         self.roots: list[int] = []
         self.judge: Judge | None = None
@@ -193,6 +198,7 @@ class Optimization:
         self.rewrite()
         self.push()
         self.plan()
+        self.tell_refused()
         found = self.choose(refs)
         if self.cheaper(found) and not self.check(found):
             self.after = found
@@ -208,7 +214,7 @@ class Optimization:
         """Whether terms differ in value from the source; then a diagnostic says where."""
         wrong = mismatch(self.before, found, self.known, self.given, self.facts)
         if wrong is not None:
-            facts = {name: show_function(_function(name, terms)) for name, terms in (("source", self.before), ("optimized", found))}
+            facts = {"source": self._source_text(), "optimized": show_function(_function("optimized", found))}
             remark = defects.write(None, {"difference": wrong, "sizes": str(self.known), **facts})
             message = "an optimized function does not give the values of its source; the source is used"
             self.diagnostics.append(Diagnostic("W0901", message, notes=(wrong, remark)))
@@ -231,13 +237,50 @@ class Optimization:
 
     def rewrite(self) -> None:
         """Rules on the terms as written, in the e-graph; skipped where none can fire."""
+        self.space.given = self.stated
         rules = relevant(self.rules, functions_in(self.before))
         if not rules or len(walk(self.before)) > self.level.budget.terms:
             return
-        self.engine = saturate(self.loader, self.before, rules, Ranges(self.space, self.stated), self.level.budget)
-        phases = {rule.name: rule.phase for rule in rules}
+        self.engine = self._saturated(rules)
+        known = {rule.name: rule for rule in rules}
         if self.engine is not None:
-            self.steps += [Step(phases[name], name, count) for name, count in self.engine.fired.items()]
+            self.steps += [Step(known[name].phase, name, count, where=known[name].where) for name, count in self.engine.fired.items()]
+
+    def _saturated(self, rules: Sequence[Rule]) -> Found | None:
+        """Run the rules; if they propose what is not equal, blame those that do so alone and go on with the others."""
+        seen = len(self.space.refused)
+        with self.space.by(*ENGINE):
+            found = saturate(self.loader, self.before, rules, Ranges(self.space, self.stated), self.level.budget)
+        refused = self.space.refused[seen:]
+        if not refused or found is None:
+            return found
+        wrong = [r for r in rules if r.name in found.fired and self._unsound(r)]
+        del self.space.refused[seen:]
+        authors = [(r.phase, r.name) for r in wrong] or [("rules", " with ".join(found.fired))]
+        self.space.refused += [Refusal(a, refused[0].left, refused[0].right, refused[0].difference) for a in authors]
+        rest = [r for r in rules if r not in wrong]
+        return self._saturated(rest) if wrong and rest else found
+
+    def _unsound(self, rule: Rule) -> bool:
+        """Whether a rule alone proposes what is not equal."""
+        alone = Optimization(self.before, self.level, self.price, self.known, self.given, [rule], self.facts)
+        alone.load("source", alone.before)
+        saturate(alone.loader, alone.before, [rule], Ranges(alone.space, alone.stated), self.level.budget)
+        return bool(alone.space.refused)
+
+    def tell_refused(self) -> None:
+        """A diagnostic for every rule or planner that proposed what is not equal."""
+        worst: dict[Author, Refusal] = {}
+        for refusal in self.space.refused:
+            worst.setdefault(refusal.author, refusal)
+        for (phase, name), refusal in worst.items():
+            said = f"at a random point its sides differ by {refusal.difference:.2e} (relative to the larger)"
+            remark = defects.write(None, {"proposed by": f"{phase}: {name}", "difference": said, "source": self._source_text()})
+            message = f"`{name}` ({phase}) proposed a form that is not equal; it was refused"
+            self.diagnostics.append(Diagnostic("W0903", message, notes=(said, remark)))
+
+    def _source_text(self) -> str:
+        return show_function(_function("source", self.before))
 
     def push(self) -> None:
         """Index maps nearer to the leaves, for every term that is read at other points: one pass over the grid instead of two."""
@@ -247,10 +290,11 @@ class Optimization:
         pushed = push_reindexes([*self.before, *moved])
         if len(walk(pushed)) > GROWTH * len(walk(self.before)):
             return
-        self.load("pushed", pushed)
-        for a, b in zip([*self.before, *moved], pushed, strict=True):
-            self.space.union(self.loader.known[a], self.loader.known[b])
-        self.space.rebuild()
+        with self.space.by("structure", "index maps pushed to the leaves"):
+            self.load("pushed", pushed)
+            for a, b in zip([*self.before, *moved], pushed, strict=True):
+                self.space.union(self.loader.known[a], self.loader.known[b])
+            self.space.rebuild()
         self.steps.append(Step("structure", "index maps pushed to the leaves", len(moved)))
 
     def plan(self) -> None:
@@ -289,7 +333,7 @@ class Optimization:
             tuple(self.after),
             self.price,
             self.known,
-            steps=_merged(self.steps),
+            steps=self._chosen_steps(),
             diagnostics=self.diagnostics,
         )
         if self.extraction is not None:
@@ -306,6 +350,16 @@ class Optimization:
             report.budget |= {"e-graph rows": self.engine.rows, "e-graph iterations": self.engine.iterations}
         return report
 
+    def _chosen_steps(self) -> list[Step]:
+        """The steps in order, with the number of nodes of the chosen form that are theirs."""
+        steps = _merged(self.steps)
+        if self.extraction is None or self.after == self.before:
+            return steps
+        order = self.reader().order([r >> 1 for r in self.roots])
+        authors = Counter(self.space.origin.get(self.extraction.choice[c]) for c in order)
+        fired = set() if self.engine is None else set(self.engine.fired)
+        return [replace(s, chosen=authors[ENGINE if s.name in fired else (s.phase, s.name)]) for s in steps]
+
 
 def _function(name: str, roots: Sequence[Term]) -> Function:
     """Terms as a function of their symbols."""
@@ -313,10 +367,11 @@ def _function(name: str, roots: Sequence[Term]) -> Function:
 
 
 def _merged(steps: Sequence[Step]) -> list[Step]:
-    counts: dict[tuple[str, str], int] = {}
+    merged: dict[tuple[str, str], Step] = {}
     for step in steps:
-        counts[step.phase, step.name] = counts.get((step.phase, step.name), 0) + step.count
-    return [Step(phase, name, count) for (phase, name), count in counts.items()]
+        before = merged.get((step.phase, step.name))
+        merged[step.phase, step.name] = step if before is None else replace(before, count=before.count + step.count)
+    return list(merged.values())
 
 
 def functions_in(roots: Sequence[Term]) -> frozenset[str]:

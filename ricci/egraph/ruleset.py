@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Rule:
     right: Expression
     given: tuple[tuple[str, Expression], ...]
     text: str
+    where: str = ""  # file and line of the statement
 
     @property
     def needs(self) -> frozenset[str]:
@@ -77,7 +78,10 @@ def parse_expression(text: str) -> Expression:
 def parse_rules(text: str, phase: str) -> list[Rule]:
     """The rules of a file; E0902 for a block that is none."""
     rules = []
-    for block in re.split(r"\n\s*\n", text):
+    begin = 0
+    for block in re.split(r"(\n\s*\n)", text):
+        line = text.count("\n", 0, begin) + 1
+        begin += len(block)
         match = re.search(r"^; rule (\w+): (.+?) = (.+)$", block, re.MULTILINE)
         if match is None:
             if re.search(r"^\(", block, re.MULTILINE):
@@ -85,7 +89,8 @@ def parse_rules(text: str, phase: str) -> list[Rule]:
             continue
         family = re.search(r"^; for F in (\w+)$", block, re.MULTILINE)
         for function in _family(family.group(1)) if family else [None]:
-            rules.append(_rule(block, match, phase, function))
+            rule = _rule(block, match, phase, function)
+            rules.append(replace(rule, where=f"rules/{phase}.egg:{line + block.count(chr(10), 0, match.start())}"))
     return rules
 
 

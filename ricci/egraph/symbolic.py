@@ -168,18 +168,20 @@ class _SymbolicOptimization(Optimization):
     def simplified(self, border: Border, items: list[Any]) -> list[Any]:
         """The cheapest expressions; the given ones where nothing is cheaper or a check fails."""
         space = self.space
+        self.given.update(border.facts())
         refs = self.load("terms", self.before)
         del self.seeds["terms"]
-        self.given = border.facts()
         space.trace = []
         self._entered("original", refs, border.load(space, items))
         for form in _known_forms(border, items):
             with border.within(form) as values:  # SymPy mistakes some unevaluated expressions for others
                 if values is not None and mismatch(self.before, values, self.known, self.given) is None:
                     space.trace = []
-                    self._entered(form.name, refs, border.load_form(space, form))
+                    with space.by("seeds", form.name):
+                        self._entered(form.name, refs, border.load_form(space, form))
         self.rewrite()
         self.plan()
+        self.tell_refused()
         found = self.choose(refs)
         assert self.extraction is not None
         order = self.reader().order([r >> 1 for r in self.roots])

@@ -28,6 +28,7 @@ from ricci.egraph.planners import (
 from ricci.egraph.space import Node, Space
 from ricci.egraph.structure import Facts, Structure
 from ricci.egraph.terms import Loader
+from ricci.egraph.verified import acting
 
 Seeds = dict[str, list[tuple[int, Node]]]
 FACTORS = 6  # factors of one sum that are tried
@@ -45,27 +46,39 @@ def _traced(space: Space, seeds: Seeds, name: str, planner: Callable[[], int]) -
     return made
 
 
+class _Proposals:
+    """Planners one after another, each under its name: (phase, name, proposals) in order."""
+
+    def __init__(self, space: Space) -> None:
+        self.space, self.made = space, list[tuple[str, str, int]]()
+
+    def of(self, phase: str, name: str, planner: Callable[[], int]) -> None:
+        """Run a planner. What it proposes is its own; normal forms are restored when the next one needs them."""
+        with acting(self.space, phase, name):
+            self.made.append((phase, name, planner()))
+
+
 def _structural(
-    loader: Loader, sizes: Sizes, facts: Mapping[Term, Facts], limit: int, routines: frozenset[str]
-) -> list[tuple[str, str, int]]:
+    proposals: _Proposals, loader: Loader, sizes: Sizes, facts: Mapping[Term, Facts], limit: int, routines: frozenset[str]
+) -> None:
     """Contractions by what their factors are made of: symmetric, sums with structured members, merged axes, diagonals, circulants."""
     space = loader.space
     if not facts and not any(rebinding.worth_opening(space, node) for node in space.table):
-        return []
+        return
     structure = Structure(space, facts)
-    done = [("structure", "symmetric values read one way", rebinding.symmetries(loader, structure))]
+    proposals.of("structure", "symmetric values read one way", lambda: rebinding.symmetries(loader, structure))
     space.rebuild()
-    done.append(("structure", "contractions of sums with structured members", distributing.distribute(loader, structure, limit)))
+    proposals.of("structure", "contractions of sums with structured members", lambda: distributing.distribute(loader, structure, limit))
     space.rebuild()
     structure = Structure(space, facts)
-    made, products = rebinding.rebind(loader, sizes, structure, limit)
-    done += [("structure", name, count) for name, count in made.items()]
-    done.append(("structure", "triangular factors by halves", halving.halve(loader, sizes, structure, products, limit)))
+    with acting(space, "structure", "changes of variables"):
+        made, products = rebinding.rebind(loader, sizes, structure, limit)
+    proposals.made += [("structure", name, count) for name, count in made.items()]
+    proposals.of("structure", "triangular factors by halves", lambda: halving.halve(loader, sizes, structure, products, limit))
     if routines >= TRANSFORMS:
-        found = transforming.convolve(loader, structure, products, limit)
-        done.append(("structure", "convolutions by Fourier transforms", found))
+        fourier = "convolutions by Fourier transforms"
+        proposals.of("structure", fourier, lambda: transforming.convolve(loader, structure, products, limit))
     space.rebuild()
-    return done
 
 
 def propose(
@@ -89,40 +102,41 @@ def propose(
     def collect() -> int:
         return collecting.collect(space, space.classes(), limit)
 
-    done: list[tuple[str, str, int]] = []
+    proposals = _Proposals(space)
+    of = proposals.of
     if given:
-        done.append(("structure", "values that can only be one number", settling.settle(loader, Ranges(space, given))))
+        of("structure", "values that can only be one number", lambda: settling.settle(loader, Ranges(space, given)))
         space.rebuild()
-    done += _structural(loader, sizes, facts, limit, routines)
-    done.append(("stencils", "stencils in passes along axes", separating.separate(loader, limit)))
+    _structural(proposals, loader, sizes, facts, limit, routines)
+    of("stencils", "stencils in passes along axes", lambda: separating.separate(loader, limit))
     space.rebuild()
-    done.append(("scans", "windows by doubling", sliding.slide(loader, limit)))
+    of("scans", "windows by doubling", lambda: sliding.slide(loader, limit))
     space.rebuild()
-    done.append(("scans", "recurrences", recurring.recur(loader, limit)))
+    of("scans", "recurrences", lambda: recurring.recur(loader, limit))
     space.rebuild()
-    done.append(("exponentials", "common parts of exponents taken out", normalizing.normalize(loader, given, limit)))
+    of("exponentials", "common parts of exponents taken out", lambda: normalizing.normalize(loader, given, limit))
     space.rebuild()
-    done.append(("contractions", "orders of contraction", contracting.order_contractions(loader, price, sizes, limit)))
+    of("contractions", "orders of contraction", lambda: contracting.order_contractions(loader, price, sizes, limit))
     space.rebuild()
-    done.append(("sums", "common pairs", _traced(space, seeds, "paired", lambda: pairing.pair_all(space))))
+    of("sums", "common pairs", lambda: _traced(space, seeds, "paired", lambda: pairing.pair_all(space)))
     space.rebuild()
     for _ in range(rounds):
         size = space.size()
-        done.append(("contractions", "contractions that differ in one factor", merging.merge_contractions(loader, limit)))
+        of("contractions", "contractions that differ in one factor", lambda: merging.merge_contractions(loader, limit))
         space.rebuild()
-        done.append(("sums", "coefficients of outer loops collected", _traced(space, seeds, "collected", collect)))
+        of("sums", "coefficients of outer loops collected", lambda: _traced(space, seeds, "collected", collect))
         if any(node.op == "recip" for node in space.table):
-            done.append(("products", "x times 1/x", cancelling.cancel(space, Ranges(space, given))))
-            done.append(("products", "divisions joined", cancelling.join_divisions(space)))
+            of("products", "x times 1/x", lambda: cancelling.cancel(space, Ranges(space, given)))
+            of("products", "divisions joined", lambda: cancelling.join_divisions(space))
             space.rebuild()
-        done.append(("products", "common sub-products", sharing.share_products(space, space.classes(), limit)))
-        done.append(("sums", "common factors pulled out", factoring.factor_sums(space, space.classes(), FACTORS, limit)))
+        of("products", "common sub-products", lambda: sharing.share_products(space, space.classes(), limit))
+        of("sums", "common factors pulled out", lambda: factoring.factor_sums(space, space.classes(), FACTORS, limit))
         space.rebuild()
-        done.append(("sums", "common sub-sums", sharing.share_sums(space, space.classes(), limit)))
-        done.append(("sums", "equal coefficients factored", factoring.group_coefficients(space, space.classes())))
+        of("sums", "common sub-sums", lambda: sharing.share_sums(space, space.classes(), limit))
+        of("sums", "equal coefficients factored", lambda: factoring.group_coefficients(space, space.classes()))
         space.rebuild()
         if space.size() == size or space.size() > nodes:
             break
-    done.append(("products", "powers by repeated squaring", sharing.split_powers(space)))
+    of("products", "powers by repeated squaring", lambda: sharing.split_powers(space))
     space.rebuild()
-    return [step for step in done if step[2]]
+    return [step for step in proposals.made if step[2]]

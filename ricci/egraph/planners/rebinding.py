@@ -31,6 +31,7 @@ from ricci.egraph.indexed import Emitter, Factor, IndexedProduct, Opener, compou
 from ricci.egraph.space import Node, Space
 from ricci.egraph.structure import Structure
 from ricci.egraph.terms import Loader
+from ricci.egraph.verified import acting
 
 STEPS = 40  # changes of variables of one product
 NODES = 4  # forms of one class that are opened
@@ -54,8 +55,9 @@ def rebind(loader: Loader, sizes: Sizes, structure: Structure, limit: int) -> tu
             names += ["symmetric factors read one way"] * product.retold + ["conditions that cannot hold"] * (simplest.number == 0)
             for name in names:
                 made[name] = made.get(name, 0) + 1
-            for changed in [simplest] * (len(names) > len(windows)) + windows:
-                space.union(emitter.emitted(changed), 2 * c)
+            with acting(space, "structure", "; ".join(dict.fromkeys(names))):
+                for changed in [simplest] * (len(names) > len(windows)) + windows:
+                    space.union(emitter.emitted(changed), 2 * c)
             if node.op == "contract":
                 found.append((2 * c, simplest))
     return made, found
