@@ -10,6 +10,7 @@ from typing import Any
 from ricci.cost import Price, cost
 from ricci.dsl.show import show_term
 from ricci.dsl.term import Term, walk
+from ricci.egraph.graph import Graph
 from ricci.errors import Diagnostic
 
 SHOWN = 400  # characters of a term in a report
@@ -54,6 +55,7 @@ class FunctionReport:
     budget: dict[str, int] = field(default_factory=dict)
     origins: tuple[str, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    graph: Graph | None = None
 
     def _cost(self, terms: Sequence[Term], kind: str) -> float:
         return cost(terms, kind, self.price.machine, self.sizes)
@@ -81,6 +83,10 @@ class FunctionReport:
         pairs = zip(self.names, self.source, self.result, strict=True)
         return {n: (self._cost([a], kind), self._cost([b], kind)) for n, a, b in pairs}
 
+    def unproved(self) -> list[tuple[str, str]]:
+        """Forms with equal values at all points looked at that no rule proved equal: equalities that may be missing."""
+        return [] if self.graph is None else self.graph.unproved()
+
     def texts(self, terms: Sequence[Term]) -> dict[str, str]:
         """What the outputs are, in the language; long ones cut."""
         return {n: _shortened(t) for n, t in zip(self.names, terms, strict=True)}
@@ -99,6 +105,7 @@ class FunctionReport:
             "considered": [{"form": c.name, "cost": c.cost} for c in self.considered],
             "chosen": self.chosen,
             "budget": self.budget,
+            "unproved": self.unproved(),
             "source": list(self.origins),
             "before": self.texts(self.source),
             "after": self.texts(self.result),

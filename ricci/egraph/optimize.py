@@ -19,6 +19,7 @@ from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
 from ricci.egraph.extract import Effort, Extraction, extract
 from ricci.egraph.fingerprints import Places
+from ricci.egraph.graph import Graph
 from ricci.egraph.planners import propose
 from ricci.egraph.pricing import UNITS, NodePrice
 from ricci.egraph.ruleset import Rule, all_rules, relevant
@@ -337,6 +338,7 @@ class Optimization:
             diagnostics=self.diagnostics,
         )
         if self.extraction is not None:
+            report.graph = Graph(self.space, dict(zip(names, self.roots, strict=True)), self.extraction.choice)
             source = next((c for n, c in self.extraction.seeds.items() if n in ("source", "original")), UNITS)
             report.considered = [Considered(n, c / max(source, 1)) for n, c in sorted(self.extraction.seeds.items(), key=lambda x: x[1])]
             report.considered.append(Considered("searched", self.extraction.cost / max(source, 1)))

@@ -114,11 +114,34 @@ def explain(arguments: argparse.Namespace) -> int:
     from ricci.driver import read
 
     settings = settings_of(arguments)
-    if arguments.json:
+    if arguments.graph:
+        draw(read(subject), settings, arguments.graph)
+    elif arguments.json:
         print(json.dumps(explanation(read(subject), settings)))
     else:
         print(explain_source(read(subject), settings))
     return 0
+
+
+def draw(source: Source, settings: Settings, path: str) -> None:
+    """Write the forms of every function of a model that were compared as one Graphviz file; E0602 where that is no picture any more."""
+    from ricci import driver
+    from ricci.egraph.graph import MOST_DRAWN, to_dot
+    from ricci.faces.command_check import write_text
+
+    program = driver.together(driver.derive(driver.discretize(driver.check_text(source, settings))))
+    _, report = driver.optimize(program, settings.opt)
+    graphs = {f.name: f.graph for f in report.functions if f.graph is not None}
+    drawn = {name: graph for name, graph in graphs.items() if graph.count() <= MOST_DRAWN}
+    if not drawn and graphs:
+        name, graph = min(graphs.items(), key=lambda item: item[1].count())
+        raise CannotRun("E0602", f"the forms of `{name}` are {graph.count()} nodes, a drawing holds {MOST_DRAWN}")
+    if not drawn:
+        raise CannotRun("E0707", "nothing was optimized: there is nothing to draw")
+    write_text(path, to_dot(drawn))
+    print(f"wrote {path}: {', '.join(drawn)}")
+    for name in graphs.keys() - drawn.keys():
+        print(f"note: `{name}` is not drawn: {graphs[name].count()} nodes")
 
 
 def explain_code(code: str) -> str:
