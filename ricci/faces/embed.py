@@ -17,9 +17,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ricci.errors import RicciError, Source
+from ricci.faces.approximation import Approximation, approximate
 from ricci.faces.expression import Expression, as_expression, call
 
-__all__ = ["Expression", "Model", "RicciError", "Solution", "dims", "jax", "layer", "model", "out", "pi", "simplify", "torch", "weight"]
+__all__ = [
+    "Approximation",
+    "Expression",
+    "Model",
+    "RicciError",
+    "Solution",
+    "approximate",
+    "dims",
+    "jax",
+    "layer",
+    "model",
+    "out",
+    "pi",
+    "simplify",
+    "torch",
+    "weight",
+]
 
 USUAL_DERIVATIVE = re.compile(r"d[txyzr]{1,8}")  # along coordinates of other names: d(u, theta, 2)
 
