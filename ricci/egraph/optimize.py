@@ -97,8 +97,10 @@ def optimize_function(
 
     `routines` are those of libraries that may be called where the function is: inside of compiled loops none are.
     """
-    if level <= 1 or not worthwhile(function.roots):
+    if level <= 1 or not computes(function.roots):
         return function, None
+    if not worthwhile(function.roots):
+        return function, too_large(function, Price("time", machine), sizes or {})
     start, found = _with_optimized_bodies(function, level, machine, sizes or {})
     run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {}, routines=routines)
     run.judge = None if predict is None else lambda roots: predict(with_results(function, roots))
@@ -151,10 +153,22 @@ def _with_optimized_bodies(function: Function, level: int, machine: Machine, siz
     return replace(function, results=tuple((name, root) for (name, _), root in zip(function.results, roots, strict=True))), said
 
 
+def computes(roots: Sequence[Term]) -> bool:
+    """Whether anything is computed at all."""
+    return any(t.op not in ("symbol", "const", "iota", "reindex", "cast", "proj") for t in walk(roots))
+
+
 def worthwhile(roots: Sequence[Term]) -> bool:
     """Whether anything is computed, and not so much that looking at all of it would take minutes."""
-    terms = walk(roots)
-    return len(terms) <= MOST_TERMS and any(t.op not in ("symbol", "const", "iota", "reindex", "cast", "proj") for t in terms)
+    return len(walk(roots)) <= MOST_TERMS and computes(roots)
+
+
+def too_large(function: Function, price: Price, sizes: Mapping[str, int]) -> FunctionReport:
+    """The report of a function that stays as it is because of its size."""
+    names = tuple(name for name, _ in function.results)
+    told = f"`{function.name}` is not optimized: it has {len(walk(function.roots))} terms, at most {MOST_TERMS} are looked at"
+    kept = tuple(function.roots)
+    return FunctionReport(function.name, names, kept, kept, price, sizes, diagnostics=[Diagnostic("W0603", told)])
 
 
 class Optimization:
