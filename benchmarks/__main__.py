@@ -147,7 +147,26 @@ def stencils() -> Iterator[Line]:
     yield from cases.lines(this_machine())
 
 
-CASES = {"startup": startup, "warm": warm, "kernels": kernels, "optimizer": optimizer, "stencils": stencils, "memory": memory}
+def predictions() -> Iterator[Line]:
+    """Predicted against measured time of kernels that `ricci tune` has not seen."""
+    from benchmarks import unseen
+    from ricci.backends.measure import on_one_core
+    from ricci.driver import this_machine
+
+    with on_one_core():
+        yield from unseen.lines(this_machine(), 1)
+    yield from unseen.lines(this_machine(), len(os.sched_getaffinity(0)))
+
+
+CASES = {
+    "startup": startup,
+    "warm": warm,
+    "kernels": kernels,
+    "optimizer": optimizer,
+    "stencils": stencils,
+    "cost": predictions,
+    "memory": memory,
+}
 
 
 def main(names: list[str]) -> int:
