@@ -31,6 +31,7 @@ from ricci.backends.simulation import (
     stops_of,
     with_switches,
 )
+from ricci.backends.threads import blas_threads
 from ricci.driver import Settings
 from ricci.dsl import reference
 from ricci.dsl.model import Model, Output, Plot, Unit
@@ -220,7 +221,7 @@ class Integration:
         program = self.program
         with self.watch.stage("derive"):
             program = driver.derive(program)
-        with self.watch.stage("choose"):
+        with self.watch.stage("choose"), blas_threads(1):  # its threads go on spinning for a while, on the cores of the time loop
             self.outcome.warnings += driver.ill_posed(self.model, program, self.binding.values, self.binding.sizes)
             self.method, choices = driver.choose(self.model, program, self.binding.values, self.binding.sizes)
             self.outcome.choices += choices

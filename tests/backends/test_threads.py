@@ -70,3 +70,40 @@ def test_interrupt(threads):
     out, _ = process.communicate(timeout=60)
     assert out == "stopped\n"
     assert process.returncode == 0
+
+
+def test_products_use_at_most_the_threads_that_are_given():
+    """Inside, and as before outside; where numpy's BLAS can be asked."""
+    from ricci.backends.threads import _blas, blas_threads
+
+    found = _blas()
+    if found is None:
+        with blas_threads(1):
+            return
+    asked, _ = found
+    before = asked()
+    with blas_threads(1):
+        assert asked() == 1
+        with blas_threads(5):
+            assert asked() == 1
+    assert asked() == before
+
+
+def test_a_method_is_chosen_on_one_thread(monkeypatch, tmp_path):
+    """Threads of a BLAS go on spinning after their work, on the cores that the time loop needs."""
+    from ricci import driver
+    from ricci.backends.threads import _blas
+    from ricci.driver import Settings
+    from ricci.errors import Source
+    from ricci.faces.execute import execute
+
+    seen = []
+    choose = driver.choose
+
+    def watched(*arguments):
+        seen.append(_blas()[0]() if _blas() else 1)
+        return choose(*arguments)
+
+    monkeypatch.setattr(driver, "choose", watched)
+    execute(Source("m.model", "field u(t)\nequation dt(u) = -u\ninitial u = 1\nsolve { until: t=1 }\n"), Settings(), write=False)
+    assert seen == [1]
