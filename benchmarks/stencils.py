@@ -72,13 +72,13 @@ CASES = [
 
 
 def figures(name: str, rank: int, machine: Any) -> Iterator[Figure]:
-    """Every size of a case: all forms measured on one core (those with one code once), and the one that is predicted to be fastest."""
+    """Every size of a case: all forms measured on one core (those with one code once), and the one that is taken for all of them."""
     import numpy as np
 
     from ricci import driver
     from ricci.backends.measure import timed
     from ricci.backends.numba_cpu import emit
-    from ricci.cost import Price, typical_grid
+    from ricci.cost import Price, typical_grids
     from ricci.dsl.ops.symbol import name_of
     from ricci.egraph.optimize import LEVELS, Optimization, with_results
     from ricci.lowering.schedule import schedule
@@ -95,15 +95,17 @@ def figures(name: str, rank: int, machine: Any) -> Iterator[Figure]:
             forms[form] = f
     compiled = {form: timed(f) for form, f in forms.items()}
     generator = np.random.default_rng(1)
+    grids = typical_grids(AXES[:rank], machine)
+    predicted = {form: driver.predicted(grids, machine, f) for form, f in forms.items()}
+    chosen = min(predicted, key=lambda form: predicted[form])
     for n in SIZES[rank]:
         sizes = dict.fromkeys(AXES[:rank], n)
         arguments = {name_of(p): generator.uniform(-1, 1, [n] * rank) for p in function.params}
-        predicted = {form: driver.predicted(typical_grid(sizes, machine), machine, f) for form, f in forms.items()}
         measured = dict.fromkeys(forms, float("inf"))
         for _ in range(3):  # in turns, so that a disturbance meets all forms
             for form, one in compiled.items():
                 measured[form] = min(measured[form], one.seconds(arguments, sizes).least)
-        yield Figure(n**rank, min(predicted, key=lambda form: predicted[form]), predicted, measured)
+        yield Figure(n**rank, chosen, predicted, measured)
 
 
 def lines(machine: Any) -> Iterator[tuple[str, str, str, bool | None]]:

@@ -83,14 +83,16 @@ class Sizes:
 USED = 4  # arrays of a grid that are in use together
 
 
-def typical_grid(grid: Mapping[str, int], machine: Machine = DEFAULT) -> dict[str, int]:
-    """A grid with as many axes whose arrays lie in the middle of the level of memory that holds those of the given one."""
-    if not grid:
-        return {}
-    held = machine.level(USED * machine.real_bytes * float(prod(grid.values())))
-    place = machine.levels.index(held)
-    largest = held.bytes if place + 1 < len(machine.levels) else 8 * machine.levels[place - 1].bytes
-    return dict.fromkeys(grid, max(round((largest / (2 * USED * machine.real_bytes)) ** (1 / len(grid))), 4))
+def typical_grids(axes: Sequence[str], machine: Machine = DEFAULT) -> list[dict[str, int]]:
+    """For every level of memory a grid whose arrays lie in the middle of it; one without points where there are no axes."""
+    if not axes:
+        return [{}]
+    grids = []
+    for place, level in enumerate(machine.levels):
+        largest = level.bytes if place + 1 < len(machine.levels) else 8 * machine.levels[place - 1].bytes
+        points = largest / (2 * USED * machine.real_bytes)
+        grids.append(dict.fromkeys(axes, max(round(points ** (1 / len(axes))), 4)))
+    return grids
 
 
 class Price:

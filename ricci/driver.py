@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -115,28 +115,35 @@ def this_machine() -> Machine:
 def optimize(program: Program, level: int) -> tuple[Program, Any]:
     """Program -> program, cheaper and equal; and the report that `explain` prints.
 
-    Code is made once for all sizes of a grid that one level of memory holds: forms are found for grids of nominal size, and which of
-    them is taken is predicted for a typical grid of the level.
+    Code is made once for all sizes of a grid: forms are found for grids of nominal size, and which of them is taken is predicted over all
+    levels of memory that may hold it.
     """
-    from ricci.cost import typical_grid
+    from ricci.cost import typical_grids
     from ricci.egraph import optimize as improve
 
     machine = this_machine()
-    grid = {name: n for name, n in program.sizes.items() if name in program.coordinates}
-    typical = {**program.sizes, **typical_grid(grid, machine)}
-    nominal = replace(program, sizes={name: n for name, n in program.sizes.items() if name not in program.coordinates})
-    better, report = improve(nominal, level, machine, partial(predicted, typical, machine))
+    others = {name: n for name, n in program.sizes.items() if name not in program.coordinates}
+    grids = [{**others, **grid} for grid in typical_grids(sorted(program.coordinates), machine)]
+    better, report = improve(replace(program, sizes=others), level, machine, partial(predicted, grids, machine))
     return replace(better, sizes=program.sizes), report
 
 
-def predicted(sizes: dict[str, int], machine: Any, function: Function) -> float:
-    """Predicted seconds of one evaluation of a function, by what its loops do; sizes that are not known are nominal."""
+def predicted(grids: Sequence[dict[str, int]], machine: Any, function: Function) -> float:
+    """Predicted seconds of one evaluation of a function, by what its loops do: the geometric mean over the sizes given.
+
+    So a form that is slower by some factor in one cache and faster by the same in another is worth the same. Sizes that are not known are nominal.
+    """
     from ricci.backends.workload import predicted as predict
     from ricci.egraph.verify import dims_of
     from ricci.lowering.schedule import schedule as lower
 
-    dims = {name: max(sizes.get(name, machine.nominal_size), dim.lower) for name, dim in dims_of(function.roots).items()}
-    return predict(lower(function, sizes=sizes), {**sizes, **dims}, machine)
+    plan = lower(function, sizes=grids[0])
+    lowest = {name: dim.lower for name, dim in dims_of(function.roots).items()}
+    product = 1.0
+    for sizes in grids:
+        dims = {name: max(sizes.get(name, machine.nominal_size), least) for name, least in lowest.items()}
+        product *= predict(plan, {**sizes, **dims}, machine) ** (1 / len(grids))
+    return product
 
 
 def operations(program: Program, sizes: dict[str, int]) -> tuple[dict[str, float], dict[str, str]]:
@@ -286,15 +293,19 @@ def compiled(program: Program, name: str, settings: Settings) -> Any:
 def key(program: Program, name: str, integrator: Any, opt: int) -> str:
     """The name under which code for a function is kept: equal names are equal in all that decides it. `integrator`: of a time loop."""
     from ricci.backends import kept
+    from ricci.dsl.term import walk
 
     functions = [(n, f.digest.hex()) for n, f in program.functions.items()]
     states = [(s.name, s.symbol.digest.hex(), s.field, s.time_order, str(s.unit)) for s in program.states]
     arguments = [(a.name, a.symbol.digest.hex(), a.role) for a in program.arguments]
     origins = sorted((term.digest.hex(), text) for term, text in program.origins.items())
-    method = None
+    method, sizes = None, dict(program.sizes)
     if integrator is not None:
         method = (integrator.method.name, None if integrator.dt is None else integrator.dt.digest.hex())
-    numbers = (sorted(program.sizes.items()), sorted(program.coordinates), sorted((d.name, d.lower) for d in program.dims.values()))
+        solves = integrator.method.implicit or any(t.op == "library" for f in program.functions.values() for t in walk(f.roots))
+        if not solves:  # how a linear system is solved depends on the grid, nothing else does
+            sizes = {name: n for name, n in sizes.items() if name not in program.coordinates}
+    numbers = (sorted(sizes.items()), sorted(program.coordinates), sorted((d.name, d.lower) for d in program.dims.values()))
     machine = sorted(this_machine().to_json().items())
     return kept.key([repr(part) for part in (name, opt, functions, states, arguments, origins, method, numbers, machine)])
 

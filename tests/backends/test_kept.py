@@ -71,6 +71,18 @@ def test_parameters_are_no_part_of_it(folder):
     same(other, run(HEAT.replace("TIME", ""), set=(("k", "0.2"),), backend="cpu", opt=2))
 
 
+def test_grids_are_no_part_of_it_where_nothing_is_solved(folder):
+    explicit, implicit = (HEAT.replace("TIME", f"time: {method}") for method in ("bs32", "trbdf2"))
+    for text, known in ((explicit, True), (implicit, False)):
+        run(text)
+        other = run(text, set=(("grid.x", "33"),))
+        assert ("optimize" not in other.seconds) is known
+        machine_code.forget_all()
+        for path in folder.glob("*.json"):
+            path.unlink()
+        same(other, run(text, set=(("grid.x", "33"),)))
+
+
 @pytest.mark.parametrize(
     ("change", "settings"),
     [

@@ -1,14 +1,16 @@
 """Stencils in one pass or in several: found exactly, equal everywhere, stored where the optimizer says so, chosen by prediction."""
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import product
+from math import prod
 
 import numpy as np
 import pytest
 
 from ricci import driver
-from ricci.cost import operations, typical_grid
+from ricci.cost import operations, typical_grids
 from ricci.dsl import build, reference
 from ricci.dsl.index import Index
 from ricci.dsl.ops.symbol import name_of
@@ -18,6 +20,7 @@ from ricci.dsl.types import Dim, Kind, Size, Type
 from ricci.egraph.optimize import optimize_function
 from ricci.egraph.planners.separating import forms, root
 from ricci.egraph.stencils import reads_of
+from ricci.errors import Source
 from ricci.lowering.schedule import schedule
 from ricci.machine import DEFAULT
 from tests.egraph.explained import assert_golden, explanation
@@ -206,8 +209,8 @@ def function(term):
     return Function("f", tuple(sorted(symbols([term]), key=name_of)), (("y", term),))
 
 
-def judged(term, sizes):
-    return optimize_function(function(term), predict=partial(driver.predicted, typical_grid(sizes), DEFAULT))
+def judged(term, rank):
+    return optimize_function(function(term), predict=partial(driver.predicted, typical_grids(AXES[:rank]), DEFAULT))
 
 
 WRITTEN = {
@@ -228,7 +231,7 @@ def _flux(rank, axis):
 @pytest.mark.parametrize("name", WRITTEN)
 def test_one_pass_and_two_are_compared(name, rank):
     term = WRITTEN[name](rank)
-    found, report = judged(term, dict.fromkeys(AXES[:rank], 40))
+    found, report = judged(term, rank)
     compared = [c.name for c in report.considered if c.name.endswith("as loops")]
     assert len(compared) > 1
     assert not report.diagnostics
@@ -238,11 +241,11 @@ def test_one_pass_and_two_are_compared(name, rank):
 
 def test_the_choice_is_the_least_prediction():
     term = WRITTEN["lap(a*lap(u))"](3)
-    sizes = dict.fromkeys(AXES, 40)
-    found, _ = judged(term, sizes)
-    seconds = driver.predicted(typical_grid(sizes), DEFAULT, found)
-    assert seconds <= driver.predicted(typical_grid(sizes), DEFAULT, function(term))
-    assert seconds <= driver.predicted(typical_grid(sizes), DEFAULT, function(push_reindexes([term])[0]))
+    found, _ = judged(term, 3)
+    grids = typical_grids(AXES)
+    seconds = driver.predicted(grids, DEFAULT, found)
+    assert seconds <= driver.predicted(grids, DEFAULT, function(term))
+    assert seconds <= driver.predicted(grids, DEFAULT, function(push_reindexes([term])[0]))
 
 
 def stored(term):
@@ -259,11 +262,36 @@ def test_the_schedule_does_what_was_chosen():
     assert not stored(build.mul(build.group(inner), u))
 
 
-def test_the_code_of_a_grid_depends_on_the_level_that_holds_it_alone():
-    for small, large in (((4, 9), (9, 4)), ((100, 120), (60, 130))):
-        assert typical_grid(dict(zip("xy", small, strict=True))) == typical_grid(dict(zip("xy", large, strict=True)))
-    assert typical_grid({"x": 8}) != typical_grid({"x": 10**7})
-    assert typical_grid({}) == {}
+MODELS = {
+    "separation": "equation dt(u) = lap(u^3 - u - 0.01*lap(u))",
+    "plate": "equation dt(u) = -lap(a*lap(u))",
+    "diffusion": "equation dt(u) = div(a*grad(u))",
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_one_code_serves_all_grids(model, rank):
+    """From the first cache to memory: what is chosen does not depend on the grid, so that another grid compiles nothing."""
+    chosen = set()
+    for n in (12, 40, 150):
+        text = (
+            f"domain D: {', '.join(f'{c} in 0..1 periodic' for c in AXES[:rank])}\nfield u(D), a(D)\nequation dt(a) = 0\n{MODELS[model]}\n"
+        )
+        text += f"initial u = 1; initial a = 1\nsolve {{ grid: {', '.join(f'{c}={n}' for c in AXES[:rank])}; until: t=1 }}\n"
+        program = driver.discretize(driver.check_text(Source("m.model", text)))
+        program = replace(program, functions={"rhs": program.functions["rhs"]})
+        better, _ = driver.optimize(program, 2)
+        chosen.add(better.functions["rhs"].digest)
+    assert len(chosen) == 1
+
+
+def test_typical_grids_lie_in_every_level():
+    for rank in (1, 2, 3):
+        points = [prod(grid.values()) for grid in typical_grids(AXES[:rank])]
+        held = [DEFAULT.level(4 * 8 * n) for n in points]
+        assert held == list(DEFAULT.levels)
+    assert typical_grids([]) == [{}]
 
 
 def test_explanations():

@@ -184,6 +184,12 @@ def refuse_blocks(matrix: Matrix, blocks: int) -> None:
             raise StructureError(f"`{axis}` of size {size} has no {blocks} equal blocks", remedy)
 
 
+def refuse_rectangle(matrix: Matrix, what: str) -> None:
+    """StructureError where rows and columns differ in number."""
+    if matrix.rows != matrix.columns:
+        raise StructureError(f"{what}, this is {matrix.rows} x {matrix.columns}", f"{matrix.column} = {matrix.rows}")
+
+
 def at_most(name: str, value: int, full: int) -> None:
     """StructureError for a rank above the full one, or below one."""
     if value > full:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Self
 
-from ricci.dsl.structures.base import (
-    Array,
-    Core,
-    Matrix,
-    Structure,
-    at_most,
-    digits,
-    digits_of,
-    merged,
-    powers_of_two,
-    product,
-    truncated,
-)
-from ricci.dsl.term import Term
+from ricci.dsl.structures.base import Array, Matrix, truncated
+from ricci.dsl.structures.train import Train
 
 
 @dataclass(frozen=True)
-class BlockTensorTrain(Structure):
+class BlockTensorTrain(Train):
     """W[(o1..oc), (i1..ic)] = sum over bonds of the product of cores G_t[r_(t-1), o1..ot, it..ic, r_t], t = 1..c.
 
     Parameters: sum over t of r_(t-1) r_t (m1..mt) (nt..nc), twice as many operations, digit by digit. For two cores that is
@@ -39,31 +26,11 @@ class BlockTensorTrain(Structure):
 
     name: ClassVar[str] = "btt"
     theorem: ClassVar[str] = "quasi-optimal"
-
-    def __post_init__(self) -> None:
-        if self.cores < 2:
-            at_most("cores", self.cores - 1, self.cores)
-        at_most("rank", self.rank, max(self._full()))
+    tried: ClassVar[tuple[int, ...]] = (2, 3)
 
     @classmethod
-    def candidates(cls, matrix: Matrix) -> Iterable[Self]:
-        found = []
-        for c in (2, 3):
-            if digits(matrix.rows, c) is None or digits(matrix.columns, c) is None:
-                continue
-            for r in powers_of_two(max(cls(matrix, c)._full()) + 1):
-                one = cls(matrix, c, r)
-                if one.flops < matrix.flops:
-                    found.append(one)
-        return found
-
-    @property
-    def _rows(self) -> tuple[int, ...]:
-        return digits_of(self.matrix.row, self.matrix.rows, self.cores)
-
-    @property
-    def _columns(self) -> tuple[int, ...]:
-        return digits_of(self.matrix.column, self.matrix.columns, self.cores)
+    def of(cls, matrix: Matrix, cores: int, rank: int) -> Self:
+        return cls(matrix, cores, rank)
 
     def _full(self) -> list[int]:
         """Largest useful rank of every inner bond: of the matrices [(bond, input digit), later output digits]."""
@@ -72,25 +39,8 @@ class BlockTensorTrain(Structure):
             full.append(min(full[-1] * n[t], prod(m[t + 1 :])))
         return full[1:]
 
-    def _bonds(self) -> list[int]:
-        return [1, *(min(self.rank, full) for full in self._full()), 1]
-
-    @property
-    def arrays(self) -> tuple[Core, ...]:
-        m, n, r = self._rows, self._columns, self._bonds()
-        found = []
-        for t in range(self.cores):
-            before = [(f".rank.{t}", r[t])] if t else []
-            after = [(f".rank.{t + 1}", r[t + 1])] if t < self.cores - 1 else []
-            outputs = [(f"{self.matrix.row}.{s + 1}", m[s]) for s in range(t + 1)]
-            inputs = [(f"{self.matrix.column}.{s + 1}", n[s]) for s in range(t, self.cores)]
-            found.append(Core(f"core{t + 1}", (*before, *outputs, *inputs, *after), r[t] * n[t]))
-        return tuple(found)
-
-    def expansion(self, cores: Sequence[Term]) -> Term:
-        bonds = {f".rank.{t}": r for t, r in enumerate(self._bonds()) if 0 < t < self.cores}
-        sizes = ((self.matrix.row, self._rows), (self.matrix.column, self._columns))
-        return merged(product(cores, bonds), {axis: [(f"{axis}.{t + 1}", k) for t, k in enumerate(split)] for axis, split in sizes})
+    def _digits(self, t: int) -> tuple[range, range]:
+        return range(t + 1), range(t, self.cores)
 
     @property
     def flops(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ricci.dsl import build
 from ricci.dsl.build import Index
-from ricci.dsl.structures.base import Array, Core, Matrix, Structure, StructureError
+from ricci.dsl.structures.base import Array, Core, Matrix, Structure, refuse_rectangle
 from ricci.dsl.term import Term
 
 
@@ -25,9 +25,7 @@ class Circulant(Structure):
     theorem: ClassVar[str] = "optimal"
 
     def __post_init__(self) -> None:
-        m = self.matrix
-        if m.rows != m.columns:
-            raise StructureError(f"a circulant matrix is square, this is {m.rows} x {m.columns}", f"{m.column} = {m.rows}")
+        refuse_rectangle(self.matrix, "a circulant matrix is square")
 
     @classmethod
     def candidates(cls, matrix: Matrix) -> Iterable[Self]:

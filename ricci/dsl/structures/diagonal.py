@@ -10,7 +10,7 @@ import numpy as np
 
 from ricci.dsl import build
 from ricci.dsl.build import Guard, Index
-from ricci.dsl.structures.base import Array, Core, Matrix, Structure, StructureError, at_most, powers_of_two, product, truncated
+from ricci.dsl.structures.base import Array, Core, Matrix, Structure, at_most, powers_of_two, product, refuse_rectangle, truncated
 from ricci.dsl.term import Term
 
 SWEEPS = 40  # alternations of the fit
@@ -30,10 +30,8 @@ class DiagonalLowRank(Structure):
     theorem: ClassVar[str] = "stationary"
 
     def __post_init__(self) -> None:
-        m = self.matrix
-        if m.rows != m.columns:
-            raise StructureError(f"a diagonal needs a square matrix, this is {m.rows} x {m.columns}", f"{m.column} = {m.rows}")
-        at_most("rank", self.rank, m.full)
+        refuse_rectangle(self.matrix, "a diagonal needs a square matrix")
+        at_most("rank", self.rank, self.matrix.full)
 
     @classmethod
     def candidates(cls, matrix: Matrix) -> Iterable[Self]:

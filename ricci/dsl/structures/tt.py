@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Self
 
-from ricci.dsl.structures.base import (
-    Array,
-    Core,
-    Matrix,
-    Structure,
-    at_most,
-    digits,
-    digits_of,
-    merged,
-    powers_of_two,
-    product,
-    truncated,
-)
-from ricci.dsl.term import Term
+from ricci.dsl.structures.base import Array, Matrix, truncated
+from ricci.dsl.structures.train import Train
 
 
 @dataclass(frozen=True)
-class TensorTrain(Structure):
+class TensorTrain(Train):
     """The sum of r_(t-1) mt nt r_t parameters; operations of the cores one after another, from whichever end costs less.
 
     TT-SVD cuts singular values of one unfolding after the other: the squared distance is at most the sum of what each
@@ -37,55 +24,19 @@ class TensorTrain(Structure):
 
     name: ClassVar[str] = "tt"
     theorem: ClassVar[str] = "quasi-optimal"
-
-    def __post_init__(self) -> None:
-        if self.cores < 2:
-            at_most("cores", self.cores - 1, self.cores)
-        at_most("rank", self.rank, max(self._full()))
+    tried: ClassVar[tuple[int, ...]] = (3, 4)  # two cores are a sum of Kronecker products
 
     @classmethod
-    def candidates(cls, matrix: Matrix) -> Iterable[Self]:
-        found = []
-        for c in (3, 4):  # two cores are a sum of Kronecker products
-            if digits(matrix.rows, c) is None or digits(matrix.columns, c) is None:
-                continue
-            for r in powers_of_two(max(cls(matrix, 1, c)._full()) + 1):
-                one = cls(matrix, r, c)
-                if one.flops < matrix.flops:
-                    found.append(one)
-        return found
-
-    @property
-    def _rows(self) -> tuple[int, ...]:
-        return digits_of(self.matrix.row, self.matrix.rows, self.cores)
-
-    @property
-    def _columns(self) -> tuple[int, ...]:
-        return digits_of(self.matrix.column, self.matrix.columns, self.cores)
+    def of(cls, matrix: Matrix, cores: int, rank: int) -> Self:
+        return cls(matrix, rank, cores)
 
     def _full(self) -> list[int]:
         """Largest rank of every unfolding."""
         sizes = [m * n for m, n in zip(self._rows, self._columns, strict=True)]
         return [min(prod(sizes[:t]), prod(sizes[t:])) for t in range(1, self.cores)]
 
-    def _bonds(self) -> list[int]:
-        return [1, *(min(self.rank, full) for full in self._full()), 1]
-
-    @property
-    def arrays(self) -> tuple[Core, ...]:
-        m, n, r = self._rows, self._columns, self._bonds()
-        found = []
-        for t in range(self.cores):
-            before = [(f".rank.{t}", r[t])] if t else []
-            after = [(f".rank.{t + 1}", r[t + 1])] if t < self.cores - 1 else []
-            own = [(f"{self.matrix.row}.{t + 1}", m[t]), (f"{self.matrix.column}.{t + 1}", n[t])]
-            found.append(Core(f"core{t + 1}", (*before, *own, *after), r[t] * n[t]))
-        return tuple(found)
-
-    def expansion(self, cores: Sequence[Term]) -> Term:
-        bonds = {f".rank.{t}": r for t, r in enumerate(self._bonds()) if 0 < t < self.cores}
-        sizes = ((self.matrix.row, self._rows), (self.matrix.column, self._columns))
-        return merged(product(cores, bonds), {axis: [(f"{axis}.{t + 1}", k) for t, k in enumerate(split)] for axis, split in sizes})
+    def _digits(self, t: int) -> tuple[range, range]:
+        return range(t, t + 1), range(t, t + 1)
 
     @property
     def flops(self) -> int:
