@@ -146,6 +146,13 @@ def predicted(grids: Sequence[dict[str, int]], machine: Any, function: Function)
     return product
 
 
+def forecasts(program: Program, name: str, sizes: dict[str, int], threads: int) -> list[Any]:
+    """What every kernel of a function is predicted to cost on this machine, for these sizes; nothing is compiled."""
+    from ricci.backends.forecast import forecasts as foresee
+
+    return foresee(schedule(program, name), sizes, this_machine(), threads)
+
+
 def operations(program: Program, sizes: dict[str, int]) -> tuple[dict[str, float], dict[str, str]]:
     """Values of `flops(L)` by name; for those that depend on sizes which are not known, the first of these."""
     from ricci.egraph.counting import fewest_operations

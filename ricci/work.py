@@ -11,7 +11,7 @@ execution-cache-memory model of kernels, with rates that are fitted to the machi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -63,6 +63,15 @@ class Work:
     bodies: tuple[Loops, ...]
     common: int = 0
     extent: int = 0
+
+    @property
+    def operations(self) -> dict[str, float]:
+        """Scalar operations by class."""
+        found: dict[str, float] = {}
+        for loops in self.bodies:
+            for depth, kind, count in loops.operations:
+                found[kind] = found.get(kind, 0.0) + count * prod(n for _, n in loops.extents[:depth])
+        return {kind: count for kind, count in found.items() if count}
 
     @property
     def touched(self) -> dict[str, float]:
@@ -136,13 +145,18 @@ class Issue:
     rows: float
     tails: float
 
-    def seconds(self, machine: Machine) -> float:
-        """On one core, all operands in the first cache."""
+    def parts(self, machine: Machine) -> tuple[float, float, float, float]:
+        """Seconds of arithmetic, of memory accesses, of the longest chain, and of beginning and ending rows."""
         lanes = machine.lanes
         arithmetic = sum(n * machine.operation(kind) * (1 if kind == "call" else lanes) for kind, n in self.arithmetic)
         memory = sum(n * lanes * machine.operation(kind) for kind, n in self.memory)
         chain = self.chain * machine.operation("fold") * lanes
-        return overlapping((arithmetic, memory, chain), machine.overlap) + self.rows * machine.row + self.tails * machine.tail
+        return arithmetic, memory, chain, self.rows * machine.row + self.tails * machine.tail
+
+    def seconds(self, machine: Machine) -> float:
+        """On one core, all operands in the first cache."""
+        arithmetic, memory, chain, rows = self.parts(machine)
+        return overlapping((arithmetic, memory, chain), machine.overlap) + rows
 
 
 def issue(loops: Loops, lanes: int) -> Issue:
@@ -181,17 +195,27 @@ class Demand:
 
     def seconds(self, machine: Machine, threads: int = 1) -> float:
         """Predicted seconds of one call."""
-        share = -(-self.pieces // threads) / self.pieces
-        core = sum(body.seconds(machine) for body in self.bodies) * share
-        moved = 0.0
+        core = sum(body.seconds(machine) for body in self.bodies) * self.share(threads)
+        moved = sum(seconds for _, _, seconds in self.moved(machine, threads))
+        return self.start(machine, threads) + overlapping((core, moved), machine.overlap)
+
+    def share(self, threads: int) -> float:
+        """Which part of the work the busiest of so many threads has."""
+        return -(-self.pieces // threads) / self.pieces
+
+    def start(self, machine: Machine, threads: int) -> float:
+        """Seconds before the first loop begins."""
+        return machine.launch + (machine.parallel_launch if threads > 1 else 0.0)
+
+    def moved(self, machine: Machine, threads: int) -> Iterator[tuple[str, float, float]]:
+        """(level, bytes, seconds) of every transfer from or to a level beyond the first."""
+        share = self.share(threads)
         for t in self.transfers:
             for level, part in zip(machine.levels[1:], machine.shares(t.distance)[1:], strict=True):
                 if part:
                     slower = {"stream": 1.0, "lines": machine.strided, "computed": machine.gather}[t.order]
                     rate = (level.writing if t.written else level.bandwidth) / slower
-                    moved += part * t.bytes / rate * max(share, 1 / level.scaling if share < 1 else 1.0)
-        begin = machine.launch + (machine.parallel_launch if threads > 1 else 0.0)
-        return begin + overlapping((core, moved), machine.overlap)
+                    yield level.name, part * t.bytes, part * t.bytes / rate * max(share, 1 / level.scaling if share < 1 else 1.0)
 
 
 def demand(work: Work, machine: Machine, resident: Mapping[str, float] | None = None) -> Demand:

@@ -23,7 +23,7 @@ from ricci.dsl.term import Function
 from ricci.lowering.schedule import plan, storage
 
 SUFFIX = ".json"
-COMPILER = ("dsl", "egraph", "lowering", "backends", "cost.py", "machine.py")
+COMPILER = ("dsl", "egraph", "lowering", "backends", "cost.py", "work.py", "machine.py", "driver.py")
 CLASSES = (
     Choice,
     Function,

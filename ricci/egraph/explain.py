@@ -115,14 +115,14 @@ class FunctionReport:
     def to_text(self) -> str:
         """Costs, the forms that were compared, the rules in the order in which they acted, and the result."""
         lines = [
-            f"{self.name}: predicted {_time(self.before)} -> {_time(self.after)}, "
+            f"{self.name}: predicted {shown_time(self.before)} -> {shown_time(self.after)}, "
             f"operations {self.operations_before:.0f} -> {self.operations_after:.0f}"
         ]
         lines += [f"  from {line}" for line in self.origins]
         if not self.changed:
             lines.append("  kept as written" + (f"; nothing cheaper among {len(self.considered)} forms" if self.considered else ""))
         for name, (before, after) in self.outputs.items():
-            lines.append(f"  output {name}: {_time(before)} -> {_time(after)} on its own")
+            lines.append(f"  output {name}: {shown_time(before)} -> {shown_time(after)} on its own")
         if self.steps:
             lines.append("  alternatives from, in order (*: in the chosen form):")
             lines += [
@@ -168,7 +168,8 @@ def _shortened(term: Term) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 4] + " ..."
 
 
-def _time(seconds: float) -> str:
+def shown_time(seconds: float) -> str:
+    """A time in the unit in which it has few digits."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

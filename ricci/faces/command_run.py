@@ -56,13 +56,18 @@ STAGES = {
 
 
 class ProgressLine:
-    """One line that is rewritten, on a terminal only, for anything longer than two seconds: the stage, or how far the run is."""
+    """One line that is rewritten, on a terminal only, for anything longer than two seconds: the stage, or how far the run is.
+
+    How long the optimizer took stays to be read, wherever it goes: a level is chosen by what it costs.
+    """
 
     def __init__(self) -> None:
         self.begin = time.perf_counter()
         self.shown = 0.0
         self.over = threading.Event()
         self.thread: threading.Thread | None = None
+        self.stage = ""
+        self.entered = self.begin
 
     def enter(self, stage: str) -> None:
         """A stage begins; with "", it ends."""
@@ -71,6 +76,10 @@ class ProgressLine:
             self.thread.join()
             self.thread = None
         self.close()
+        now = time.perf_counter()
+        if self.stage == "optimize" and now - self.entered >= PATIENCE:
+            print(f"note: optimized for {eta(now - self.entered)}", file=sys.stderr)
+        self.stage, self.entered = stage, now
         if stage in STAGES and sys.stderr.isatty():
             self.over.clear()
             self.thread = threading.Thread(target=self._waiting, args=(STAGES[stage],), daemon=True)

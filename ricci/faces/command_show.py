@@ -6,12 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from ricci.errors import CannotRun, Source
+from ricci.errors import CannotRun, Source, WrongUsage
 
 if TYPE_CHECKING:
     from ricci.driver import Settings
-    from ricci.dsl.model import Model
-    from ricci.dsl.program import Choice, Program
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -56,6 +54,7 @@ def show_source(stage: str, source: Source, settings: Settings) -> str:
 def _with_time(model: Any, program: Any, source: Source, settings: Settings) -> tuple[Any, list[str]]:
     """The program with its time loop, and the functions that are compiled."""
     from ricci import driver
+    from ricci.faces.explained import bound
 
     if not program.states:
         computed = {
@@ -65,18 +64,6 @@ def _with_time(model: Any, program: Any, source: Source, settings: Settings) -> 
     binding = bound(program, source, settings)
     method, _ = driver.choose(model, program, binding.values, binding.sizes)
     return driver.integrate(program, method), ["advance"]
-
-
-def bound(program: Any, source: Source, settings: Settings) -> Any:
-    """Arguments of a program as `run` would bind them; E0707 names what is missing."""
-    from ricci.backends.binding import bind
-    from ricci.backends.data import Reader
-
-    path = None if source.name.startswith("<") else source.name
-    binding = bind(program, Reader.for_model(path, settings.allow_read), dict(settings.input), settings.weights, settings.seed)
-    for name, remedy in binding.missing.items():
-        raise CannotRun("E0707", f"`{name}` has no value", help=f"ricci run {remedy} ...")
-    return binding
 
 
 def _show_generated(stage: str, program: Any, names: list[str], settings: Settings) -> str:
@@ -105,43 +92,31 @@ def _show_generated(stage: str, program: Any, names: list[str], settings: Settin
 
 def explain(arguments: argparse.Namespace) -> int:
     """A code, or a model; without a subject, the list of codes."""
-    from ricci.faces.command_run import settings_of
-
     subject = arguments.subject
     if subject is None or (not subject.endswith(".model") and subject[:1].upper() in tuple("EWN") and subject[1:].isdigit()):
-        print(explain_code((subject or "").upper()))
+        if arguments.graph:
+            raise WrongUsage(
+                "E0104", "`--graph` draws what was made of a model", help=f"ricci explain FILE.model --graph {arguments.graph}"
+            )
+        code = (subject or "").upper()
+        print(json.dumps(code_as_json(code)) if arguments.json else explain_code(code))
         return 0
     from ricci.driver import read
+    from ricci.faces.command_run import ProgressLine, settings_of
 
-    settings = settings_of(arguments)
-    if arguments.graph:
-        draw(read(subject), settings, arguments.graph)
-    elif arguments.json:
-        print(json.dumps(explanation(read(subject), settings)))
-    else:
-        print(explain_source(read(subject), settings))
+    source, settings, line = read(subject), settings_of(arguments), ProgressLine()
+    if not arguments.json and not arguments.graph:
+        print(explain_source(source, settings))
+        return 0
+    from ricci.faces.explained import draw, explained
+
+    found = explained(source, settings, line.enter)
+    drawing = draw(found.report, arguments.graph) if arguments.graph else None
+    if arguments.json:
+        print(json.dumps({**found.to_json(), **({} if drawing is None else {"graph": drawing.to_json()})}))
+    elif drawing is not None:
+        print(drawing.to_text())
     return 0
-
-
-def draw(source: Source, settings: Settings, path: str) -> None:
-    """Write the forms of every function of a model that were compared as one Graphviz file; E0602 where that is no picture any more."""
-    from ricci import driver
-    from ricci.egraph.graph import MOST_DRAWN, to_dot
-    from ricci.faces.command_check import write_text
-
-    program = driver.together(driver.derive(driver.discretize(driver.check_text(source, settings))))
-    _, report = driver.optimize(program, settings.opt)
-    graphs = {f.name: f.graph for f in report.functions if f.graph is not None}
-    drawn = {name: graph for name, graph in graphs.items() if graph.count() <= MOST_DRAWN}
-    if not drawn and graphs:
-        name, graph = min(graphs.items(), key=lambda item: item[1].count())
-        raise CannotRun("E0602", f"the forms of `{name}` are {graph.count()} nodes, a drawing holds {MOST_DRAWN}")
-    if not drawn:
-        raise CannotRun("E0707", "nothing was optimized: there is nothing to draw")
-    write_text(path, to_dot(drawn))
-    print(f"wrote {path}: {', '.join(drawn)}")
-    for name in graphs.keys() - drawn.keys():
-        print(f"note: `{name}` is not drawn: {graphs[name].count()} nodes")
 
 
 def explain_code(code: str) -> str:
@@ -155,46 +130,32 @@ def explain_code(code: str) -> str:
     return explain_code(code)
 
 
+def code_as_json(code: str) -> dict[str, Any]:
+    """A diagnostic code for programs; the titles of all codes for an empty text."""
+    from ricci.dsl.codes import CODES
+
+    if not code:
+        return {"codes": {c: entry.title for c, entry in sorted(CODES.items())}}
+    text = explain_code(code)
+    return {"code": code, "title": CODES[code].title, "text": text}
+
+
 def explanation(source: Source, settings: Settings) -> dict[str, Any]:
-    """Choices, rewrites and costs of a model, for programs."""
-    from ricci import driver
+    """Choices, rewrites, kernels and costs of a model, for programs."""
+    from ricci.faces.explained import explained
 
-    model = driver.check_text(source, settings)
-    program = driver.together(driver.derive(driver.discretize(model)))
-    better, report = driver.optimize(program, settings.opt)
-    choices = choices_of(model, better, source, settings)
-    return {
-        "choices": [{"what": c.what, "value": c.value, "reason": c.reason} for c in choices],
-        "notes": [d.to_json() for d in model.notes],
-        "optimizer": report.to_json(),
-    }
-
-
-def choices_of(model: Model, program: Program, source: Source, settings: Settings) -> list[Choice]:
-    """Numerical choices for a model, the time integrator and the solvers of its linear systems among them."""
-    from ricci import driver
-
-    choices = list(program.choices)
-    if program.states:
-        binding = bound(program, source, settings)
-        method, reasons = driver.choose(model, program, binding.values, binding.sizes)
-        choices += reasons
-        if method.method.implicit:
-            choices += driver.linear_solvers(driver.integrate(program, method), binding.sizes)
-    return choices
+    return explained(source, settings).to_json()
 
 
 def explain_source(source: Source, settings: Settings) -> str:
     """What was chosen for a model and why, for a person."""
     from ricci import driver
     from ricci.faces.command_check import describe, first_lines
+    from ricci.faces.command_run import ProgressLine
+    from ricci.faces.explained import explained
 
     model = driver.check_text(source, settings)
-    lines = [describe(model), *(n.render() for n in model.notes)]
-    lines += [f"this version cannot run {what}{line}" for what, line in first_lines(model.unsupported).items()]
     if model.unsupported:
-        return "\n".join(lines)
-    program = driver.together(driver.derive(driver.discretize(model)))
-    better, report = driver.optimize(program, settings.opt)
-    lines += [f"{c.what} {c.value}: {c.reason}" for c in choices_of(model, better, source, settings)]
-    return "\n".join([*lines, report.to_text()])
+        lines = [describe(model), *(n.render() for n in model.notes)]
+        return "\n".join([*lines, *(f"this version cannot run {what}{line}" for what, line in first_lines(model.unsupported).items())])
+    return explained(source, settings, ProgressLine().enter).to_text()

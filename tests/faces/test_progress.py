@@ -38,7 +38,7 @@ def test_a_short_stage_says_nothing(monkeypatch, terminal):
     if not terminal:
         monkeypatch.setattr(command_run, "PATIENCE", 0.0)
     line = command_run.ProgressLine()
-    for stage in ("optimize", "", "compile", ""):
+    for stage in ("choose", "", "compile", ""):
         line.enter(stage)
     assert sys.stderr.getvalue() == ""
 
@@ -50,3 +50,16 @@ def test_stages_are_told_in_order():
     assert heard[:2] == ["check", ""]
     assert heard[1::2] == [""] * (len(heard) // 2)
     assert [s for s in heard if s in command_run.STAGES] == ["check", "discretize", "bind", "choose", "optimize", "compile"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize(("patience", "said"), [(0.0, True), (60.0, False)])
+def test_a_long_optimization_says_how_long_it_was(monkeypatch, terminal, patience, said):
+    monkeypatch.setattr(sys, "stderr", Terminal() if terminal else io.StringIO())
+    monkeypatch.setattr(command_run, "PATIENCE", patience)
+    line = command_run.ProgressLine()
+    for stage in ("optimize", "", "choose", ""):
+        line.enter(stage)
+    shown = sys.stderr.getvalue()
+    assert shown.count("note: optimized for 0 s\n") == said
+    assert terminal or shown == "note: optimized for 0 s\n" * said
