@@ -78,8 +78,9 @@ def figures(name: str, rank: int, machine: Any) -> Iterator[Figure]:
     from ricci import driver
     from ricci.backends.measure import timed
     from ricci.backends.numba_cpu import emit
-    from ricci.cost import Price, typical_grids
+    from ricci.cost import Price, place, typical_grids
     from ricci.dsl.ops.symbol import name_of
+    from ricci.egraph.alternatives import fastest
     from ricci.egraph.optimize import LEVELS, Optimization, with_results
     from ricci.lowering.schedule import schedule
 
@@ -96,16 +97,15 @@ def figures(name: str, rank: int, machine: Any) -> Iterator[Figure]:
     compiled = {form: timed(f) for form, f in forms.items()}
     generator = np.random.default_rng(1)
     grids = typical_grids(AXES[:rank], machine)
-    predicted = {form: driver.predicted(grids, machine, f) for form, f in forms.items()}
-    chosen = min(predicted, key=lambda form: predicted[form])
     for n in SIZES[rank]:
         sizes = dict.fromkeys(AXES[:rank], n)
+        predicted = {form: driver.predicted(grids, place(sizes, machine), machine, f) for form, f in forms.items()}
         arguments = {name_of(p): generator.uniform(-1, 1, [n] * rank) for p in function.params}
         measured = dict.fromkeys(forms, float("inf"))
         for _ in range(3):  # in turns, so that a disturbance meets all forms
             for form, one in compiled.items():
                 measured[form] = min(measured[form], one.seconds(arguments, sizes).least)
-        yield Figure(n**rank, chosen, predicted, measured)
+        yield Figure(n**rank, fastest(predicted), {form: t.here for form, t in predicted.items()}, measured)
 
 
 def lines(machine: Any) -> Iterator[tuple[str, str, str, bool | None]]:

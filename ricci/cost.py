@@ -83,6 +83,11 @@ class Sizes:
 USED = 4  # arrays of a grid that are in use together
 
 
+def place(grid: Mapping[str, int], machine: Machine = DEFAULT) -> int:
+    """Which level of memory holds arrays of a grid, from 0."""
+    return machine.levels.index(machine.level(USED * machine.real_bytes * float(prod(grid.values()))))
+
+
 def typical_grids(axes: Sequence[str], machine: Machine = DEFAULT) -> list[dict[str, int]]:
     """For every level of memory a grid whose arrays lie in the middle of it; one without points where there are no axes."""
     if not axes:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,34 +117,37 @@ def optimize(program: Program, level: int) -> tuple[Program, Any]:
     """Program -> program, cheaper and equal; and the report that `explain` prints.
 
     Code is made once for all sizes of a grid: forms are found for grids of nominal size, and which of them is taken is predicted over all
-    levels of memory that may hold it.
+    levels of memory that may hold it; another one is taken at the level of the present grid only if it is much faster there.
     """
-    from ricci.cost import typical_grids
+    from ricci import cost
     from ricci.egraph import optimize as improve
 
     machine = this_machine()
     others = {name: n for name, n in program.sizes.items() if name not in program.coordinates}
-    grids = [{**others, **grid} for grid in typical_grids(sorted(program.coordinates), machine)]
-    better, report = improve(replace(program, sizes=others), level, machine, partial(predicted, grids, machine))
+    grid = {name: n for name, n in program.sizes.items() if name in program.coordinates}
+    grids = [{**others, **typical} for typical in cost.typical_grids(sorted(program.coordinates), machine)]
+    here = cost.place(grid, machine) if grid else None
+    better, report = improve(replace(program, sizes=others), level, machine, partial(predicted, grids, here, machine))
     return replace(better, sizes=program.sizes), report
 
 
-def predicted(grids: Sequence[dict[str, int]], machine: Any, function: Function) -> float:
-    """Predicted seconds of one evaluation of a function, by what its loops do: the geometric mean over the sizes given.
+def predicted(grids: Sequence[dict[str, int]], here: int | None, machine: Any, function: Function) -> Any:
+    """Predicted seconds of one evaluation of a function, by what its loops do: the geometric mean over grids, and for that in place `here`.
 
-    So a form that is slower by some factor in one cache and faster by the same in another is worth the same. Sizes that are not known are nominal.
+    By the mean, a form that is slower by some factor in one cache and faster by the same in another is worth the same. Sizes that
+    are not known are nominal.
     """
     from ricci.backends.workload import predicted as predict
+    from ricci.egraph.alternatives import Seconds
     from ricci.egraph.verify import dims_of
     from ricci.lowering.schedule import schedule as lower
 
     plan = lower(function, sizes=grids[0])
     lowest = {name: dim.lower for name, dim in dims_of(function.roots).items()}
-    product = 1.0
-    for sizes in grids:
-        dims = {name: max(sizes.get(name, machine.nominal_size), least) for name, least in lowest.items()}
-        product *= predict(plan, {**sizes, **dims}, machine) ** (1 / len(grids))
-    return product
+    known = [{**sizes, **{name: max(sizes.get(name, machine.nominal_size), n) for name, n in lowest.items()}} for sizes in grids]
+    times = [predict(plan, sizes, machine) for sizes in known]
+    mean = prod(time ** (1 / len(times)) for time in times)
+    return Seconds(mean, mean if here is None else times[here])
 
 
 def forecasts(program: Program, name: str, sizes: dict[str, int], threads: int) -> list[Any]:
@@ -300,6 +304,7 @@ def compiled(program: Program, name: str, settings: Settings) -> Any:
 def key(program: Program, name: str, integrator: Any, opt: int) -> str:
     """The name under which code for a function is kept: equal names are equal in all that decides it. `integrator`: of a time loop."""
     from ricci.backends import kept
+    from ricci.cost import place
     from ricci.dsl.term import walk
 
     functions = [(n, f.digest.hex()) for n, f in program.functions.items()]
@@ -310,8 +315,9 @@ def key(program: Program, name: str, integrator: Any, opt: int) -> str:
     if integrator is not None:
         method = (integrator.method.name, None if integrator.dt is None else integrator.dt.digest.hex())
         solves = integrator.method.implicit or any(t.op == "library" for f in program.functions.values() for t in walk(f.roots))
-        if not solves:  # how a linear system is solved depends on the grid, nothing else does
-            sizes = {name: n for name, n in sizes.items() if name not in program.coordinates}
+        if not solves:  # how a linear system is solved depends on the grid, nothing else on more than what holds it
+            grid = {name: sizes.pop(name) for name in program.coordinates if name in sizes}
+            sizes["level of memory"] = place(grid, this_machine())
     numbers = (sorted(sizes.items()), sorted(program.coordinates), sorted((d.name, d.lower) for d in program.dims.values()))
     machine = sorted(this_machine().to_json().items())
     return kept.key([repr(part) for part in (name, opt, functions, states, arguments, origins, method, numbers, machine)])

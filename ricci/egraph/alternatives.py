@@ -8,7 +8,7 @@ judge that knows loops and sizes (`Judge`): the cheapest form as it is found, wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ricci.dsl.term import Term
 from ricci.egraph.extract import Effort, Extraction, extract
@@ -16,7 +16,17 @@ from ricci.egraph.pricing import NodePrice
 from ricci.egraph.space import Node, Space
 from ricci.egraph.terms import Loader, Reader
 
-Judge = Callable[[Sequence[Term]], float]  # predicted seconds of a function of these results
+
+@dataclass(frozen=True)
+class Seconds:
+    """Predicted time of one evaluation: over all sizes that a grid may have, and for sizes like the present ones."""
+
+    everywhere: float
+    here: float
+
+
+Judge = Callable[[Sequence[Term]], Seconds]  # predicted for a function of these results
+WORTH = 1.25  # by so much a form must be faster here for code that is made for here alone
 STORING = {"stored": 0.0, "recomputed": 50.0}  # what storing costs, in its own price
 
 
@@ -24,6 +34,13 @@ def stores(space: Space, price: NodePrice) -> bool:
     """Whether some value may be stored only because it is read at other points."""
     classes = space.classes()
     return any(node.op == "stored" and price.exact(c, node) > 0 for c in classes for node in space.nodes[c])
+
+
+def fastest(judged: Mapping[str, Seconds]) -> str:
+    """The form for all sizes, the first of equals; where it loses much at the present ones, the form for these."""
+    everywhere = min(judged, key=lambda name: judged[name].everywhere)
+    here = min(judged, key=lambda name: judged[name].here)
+    return here if judged[everywhere].here > WORTH * judged[here].here else everywhere
 
 
 def alternatives(

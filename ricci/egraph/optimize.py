@@ -13,7 +13,7 @@ from ricci.dsl.program import Program
 from ricci.dsl.push import push_reindexes
 from ricci.dsl.show import show_function
 from ricci.dsl.term import Function, Term, rewrite, subfunctions, symbols, walk, with_subfunctions
-from ricci.egraph.alternatives import Judge, alternatives, stores
+from ricci.egraph.alternatives import Judge, Seconds, alternatives, fastest, stores
 from ricci.egraph.analyses import Given, Range, Ranges
 from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
@@ -59,7 +59,7 @@ LEVELS = {
 }
 
 
-Predict = Callable[[Function], float]  # seconds of one evaluation, by what its loops do
+Predict = Callable[[Function], Seconds]  # seconds of one evaluation, by what its loops do
 
 
 def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT, predict: Predict | None = None) -> tuple[Program, Report]:
@@ -205,7 +205,7 @@ class Optimization:
         self.roots: list[int] = []
         self.judge: Judge | None = None
         self.forms: dict[str, list[Term]] = {}  # alternatives that differ in what is stored
-        self.judged: dict[str, float] = {}  # their predicted seconds
+        self.judged: dict[str, Seconds] = {}  # their predicted times
 
     def result(self) -> list[Term]:
         """The cheapest equal terms found; the given ones where nothing is cheaper or a check fails."""
@@ -334,7 +334,7 @@ class Optimization:
         self.forms = {"source": self.before}
         self.forms |= alternatives(self.loader, self.roots, self.before, price, self.seeds, self.level.effort, self.extraction)
         self.judged = {name: judge(terms) for name, terms in self.forms.items()}
-        return self.forms[min(self.judged, key=lambda name: self.judged[name])]
+        return self.forms[fastest(self.judged)]
 
     def reader(self) -> Reader:
         assert self.extraction is not None
@@ -358,9 +358,9 @@ class Optimization:
             report.considered.append(Considered("searched", self.extraction.cost / max(source, 1)))
             report.chosen = self.extraction.start
             if self.judged:
-                whole = self.judged["source"] or 1.0
-                report.considered += [Considered(f"{name}, as loops", t / whole) for name, t in self.judged.items()]
-                report.chosen = min(self.judged, key=lambda name: self.judged[name])
+                whole = self.judged["source"].here or 1.0
+                report.considered += [Considered(f"{name}, as loops", t.here / whole) for name, t in self.judged.items()]
+                report.chosen = fastest(self.judged)
             report.budget = {"nodes": self.extraction.nodes, "search steps": self.extraction.steps}
         if self.engine is not None:
             report.budget |= {"e-graph rows": self.engine.rows, "e-graph iterations": self.engine.iterations}

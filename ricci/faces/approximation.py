@@ -73,7 +73,7 @@ def approximate(
     `model`: the text of a model with one layer (or `layer` names it), or a traced layer. `weights`: arrays by name, axes as declared.
     `by`: which figure `tol` is for, "bound" (guaranteed) or "calibrated" (measured on `samples`: inputs by name).
     tol=0 gives the model as it is. E0905 where no structure meets the tolerance, E0906 where no bound is known.
-    Cost: a decomposition of every weight and structure. Source: egg-style extraction with labels of cost and error.
+    Cost: a decomposition of every weight and structure. Source: labels of cost and error, of which dominated ones are dropped (Pareto, as in multi-criteria shortest paths).
     """
     from ricci import driver
     from ricci.egraph.approximate import BY, Problem

@@ -228,9 +228,11 @@ class Integration:
             self.switches = driver.switches(program, self.method)
         self.threads = driver.threads(self.settings)
         self.advance: Any = None
-        name = driver.key(driver.advancing(program, self.method), "advance", self.method, self.settings.opt)
-        with self.watch.stage("load"):
-            known = find(name) if self.settings.backend == "cpu" else None
+        name, known = "", None
+        if self.settings.backend == "cpu":
+            with self.watch.stage("load"):
+                name = driver.key(driver.advancing(program, self.method), "advance", self.method, self.settings.opt)
+                known = find(name)
         if known is not None:
             self.program, self.advance = program.with_functions({"advance": known.function}), known.executable
             self.outcome.choices += known.choices

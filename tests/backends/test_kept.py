@@ -83,6 +83,15 @@ def test_grids_are_no_part_of_it_where_nothing_is_solved(folder):
         same(other, run(text, set=(("grid.x", "33"),)))
 
 
+def test_a_grid_in_another_level_of_memory_compiles_nothing(folder):
+    text = HEAT.replace("TIME", "time: rk4(dt=1e-5)").replace("t=0.2", "t=1e-4")
+    run(text)
+    codes = set(folder.glob("*.code"))
+    other = run(text, set=(("grid.x", "201"),))
+    assert "optimize" in other.seconds
+    assert codes == set(folder.glob("*.code"))
+
+
 @pytest.mark.parametrize(
     ("change", "settings"),
     [

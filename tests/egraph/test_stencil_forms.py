@@ -4,19 +4,19 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import product
-from math import prod
 
 import numpy as np
 import pytest
 
 from ricci import driver
-from ricci.cost import operations, typical_grids
+from ricci.cost import operations, place, typical_grids
 from ricci.dsl import build, reference
 from ricci.dsl.index import Index
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.push import push_reindexes
 from ricci.dsl.term import Function, symbols, walk
 from ricci.dsl.types import Dim, Kind, Size, Type
+from ricci.egraph.alternatives import Seconds, fastest
 from ricci.egraph.optimize import optimize_function
 from ricci.egraph.planners.separating import forms, root
 from ricci.egraph.stencils import reads_of
@@ -210,7 +210,7 @@ def function(term):
 
 
 def judged(term, rank):
-    return optimize_function(function(term), predict=partial(driver.predicted, typical_grids(AXES[:rank]), DEFAULT))
+    return optimize_function(function(term), predict=partial(driver.predicted, typical_grids(AXES[:rank]), None, DEFAULT))
 
 
 WRITTEN = {
@@ -243,9 +243,14 @@ def test_the_choice_is_the_least_prediction():
     term = WRITTEN["lap(a*lap(u))"](3)
     found, _ = judged(term, 3)
     grids = typical_grids(AXES)
-    seconds = driver.predicted(grids, DEFAULT, found)
-    assert seconds <= driver.predicted(grids, DEFAULT, function(term))
-    assert seconds <= driver.predicted(grids, DEFAULT, function(push_reindexes([term])[0]))
+    seconds = [driver.predicted(grids, None, DEFAULT, f).everywhere for f in (found, function(term), function(push_reindexes([term])[0]))]
+    assert seconds[0] == min(seconds)
+
+
+def test_another_form_is_taken_here_only_if_it_is_much_faster():
+    both = {"source": Seconds(2.0, 2.0), "a": Seconds(1.0, 1.2), "b": Seconds(1.5, 1.0), "c": Seconds(1.0, 1.0)}
+    assert fastest(both) == "a"
+    assert fastest(both | {"b": Seconds(1.5, 0.9)}) == "b"
 
 
 def stored(term):
@@ -288,9 +293,7 @@ def test_one_code_serves_all_grids(model, rank):
 
 def test_typical_grids_lie_in_every_level():
     for rank in (1, 2, 3):
-        points = [prod(grid.values()) for grid in typical_grids(AXES[:rank])]
-        held = [DEFAULT.level(4 * 8 * n) for n in points]
-        assert held == list(DEFAULT.levels)
+        assert [place(grid) for grid in typical_grids(AXES[:rank])] == list(range(len(DEFAULT.levels)))
     assert typical_grids([]) == [{}]
 
 
