@@ -12,29 +12,29 @@ from math import inf, isfinite, log2
 from types import MappingProxyType
 from typing import Any
 
-FORMAT = 1  # of the JSON of a machine
+FORMAT = 2  # of the JSON of a machine
 
 # Seconds for one 8-byte result of each class in a vectorized loop whose arrays stay in the first-level cache.
 _OPERATIONS: Mapping[str, float] = MappingProxyType(
     {
-        "add": 0.0157e-9,
-        "mul": 0.0157e-9,
-        "fma": 0.0157e-9,
-        "compare": 0.0163e-9,
-        "integer": 0.0157e-9,
-        "div": 0.066e-9,
-        "sqrt": 0.20e-9,
-        "transcendental": 0.46e-9,
-        "log": 0.61e-9,
-        "sine": 0.64e-9,
-        "tanh": 0.84e-9,
-        "power": 9.0e-9,
+        "add": 0.0147e-9,
+        "mul": 0.0147e-9,
+        "fma": 0.0147e-9,
+        "compare": 0.0155e-9,
+        "integer": 0.0147e-9,
+        "div": 0.061e-9,
+        "sqrt": 0.195e-9,
+        "transcendental": 0.44e-9,
+        "log": 0.58e-9,
+        "sine": 0.62e-9,
+        "tanh": 0.80e-9,
+        "power": 8.7e-9,
         "fft": 0.25e-9,
-        "call": 6.0e-9,
-        "load": 0.0080e-9,
-        "store": 0.022e-9,
-        "cross": 0.045e-9,
-        "fold": 0.045e-9,
+        "call": 5.8e-9,
+        "load": 0.0075e-9,
+        "store": 0.0218e-9,
+        "cross": 0.043e-9,
+        "fold": 0.044e-9,
     }
 )
 
@@ -55,9 +55,9 @@ class Level:
 
 _LEVELS = (
     Level("L1", 48 * 1024, 400e9, 200e9, 2.0),
-    Level("L2", 1024 * 1024, 190e9, 190e9, 2.0),
-    Level("L3", 28 * 1024 * 1024, 110e9, 100e9, 2.0),
-    Level("memory", inf, 51e9, 32e9, 1.6),
+    Level("L2", 1024 * 1024, 192e9, 188e9, 2.0),
+    Level("L3", 32 * 1024 * 1024, 120e9, 106e9, 2.0),
+    Level("memory", inf, 54e9, 35e9, 1.4),
 )
 
 
@@ -70,7 +70,7 @@ class Machine:
                  before it (`fold`), a function that has no vector form (`call`)
     levels       memory levels from the fastest to the slowest
     ramp         doublings by which a cache begins to miss below its size, and misses all above it
-    overlap      exponent p of (a^p + b^p)^(1/p) for work that overlaps
+    overlap      exponent p of (a^p + b^p)^(1/p) for work that overlaps; `overlap_memory` for what comes from the last level
     row, tail    seconds to begin an innermost loop, and more where its last vector is not full
     strided      how many times slower lines of memory are that do not follow each other
     gather       how many times slower an element by computed index is than one in a stream
@@ -86,11 +86,12 @@ class Machine:
     vector_bytes: int = 64
     operations: Mapping[str, float] = field(default_factory=lambda: _OPERATIONS)
     levels: tuple[Level, ...] = _LEVELS
-    ramp: float = 0.3
+    ramp: float = 0.2
     overlap: float = 3.0
+    overlap_memory: float = 1.75
     row: float = 0.4e-9
-    tail: float = 0.9e-9
-    strided: float = 1.4
+    tail: float = 0.8e-9
+    strided: float = 1.3
     gather: float = 8.0
     matmul: float = 31e9
     matmul_scaling: float = 1.9

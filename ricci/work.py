@@ -2,7 +2,8 @@
 
 A kernel is sets of loops. Each turn of the innermost one issues instructions (arithmetic, loads and stores, accumulations that
 wait for each other), which overlap; each row has a fixed price; arrays stream from the fastest memory that still holds them
-since they were last touched. Instructions and streams overlap too, imperfectly: (a^p + b^p)^(1/p).
+since they were last touched. Instructions and streams overlap too, imperfectly, (a^p + b^p)^(1/p): much of what comes from caches hides,
+less of what comes from memory.
 
 The distance of a reuse is the memory that is touched in between: that of one turn of the loop that reads the same place again
 (the rows of a stencil, a vector that every row of a matrix meets), or everything, for what is read for the first time. This is the
@@ -41,14 +42,13 @@ class Stream:
 class Loops:
     """One innermost body: `extents` of the loops around it, outer to inner; the axis that is done in vectors ("": none);
     operations as (depth, class, how many); `chain`: the loop in which an accumulation begins whose steps wait for each other
-    (-1: none) and `links`: how many operations one step is."""
+    (-1: none)."""
 
     extents: tuple[tuple[str, int], ...]
     vector: str
     operations: tuple[tuple[int, str, float], ...]
     streams: tuple[Stream, ...]
     chain: int = -1
-    links: int = 1
 
     @property
     def points(self) -> float:
@@ -137,7 +137,7 @@ def overlapping(parts: Iterable[float], exponent: float) -> float:
 @dataclass(frozen=True)
 class Issue:
     """Instructions of one set of loops, each of a whole vector or of one element where there are no vectors: arithmetic and memory
-    accesses by class, links of the longest chain, how often an innermost loop begins and how often its last vector is not full."""
+    accesses by class, steps of the longest chain, how often an innermost loop begins and how often its last vector is not full."""
 
     arithmetic: tuple[tuple[str, float], ...]
     memory: tuple[tuple[str, float], ...]
@@ -181,7 +181,7 @@ def issue(loops: Loops, lanes: int) -> Issue:
     chain = 0.0
     if loops.chain >= 0:
         length = trips[-1] / max(trips[loops.chain], 1.0)
-        chain = trips[-1] * loops.links * length / (length + AHEAD)
+        chain = trips[-1] * length / (length + AHEAD)
     return Issue(tuple(arithmetic.items()), tuple(memory.items()), chain, trips[max(len(axes) - 1, 0)], tails)
 
 
@@ -196,8 +196,14 @@ class Demand:
     def seconds(self, machine: Machine, threads: int = 1) -> float:
         """Predicted seconds of one call."""
         core = sum(body.seconds(machine) for body in self.bodies) * self.share(threads)
-        moved = sum(seconds for _, _, seconds in self.moved(machine, threads))
-        return self.start(machine, threads) + overlapping((core, moved), machine.overlap)
+        cached = memory = 0.0
+        for level, _, spent in self.moved(machine, threads):
+            if level == machine.levels[-1].name:
+                memory += spent
+            else:
+                cached += spent
+        busy = overlapping((core, cached), machine.overlap)
+        return self.start(machine, threads) + overlapping((busy, memory), machine.overlap_memory)
 
     def share(self, threads: int) -> float:
         """Which part of the work the busiest of so many threads has."""
@@ -312,9 +318,12 @@ def demands(steps: Sequence[tuple[Step, int]], machine: Machine) -> list[tuple[D
     return out
 
 
-def seconds(steps: Sequence[tuple[Demand | Product | Library, int]], machine: Machine, threads: int = 1) -> float:
-    """Predicted seconds of one call of a function."""
-    return sum(times * step.seconds(machine, threads) for step, times in steps)
+def seconds(
+    steps: Sequence[tuple[Demand | Product | Library, int]], machine: Machine, threads: int = 1, in_library: int | None = None
+) -> float:
+    """Predicted seconds of one call of a function; threads that are too many for its loops may still serve a library (`in_library`)."""
+    others = threads if in_library is None else in_library
+    return sum(times * step.seconds(machine, threads if isinstance(step, Demand) else others) for step, times in steps)
 
 
 def _distance(array: str, i: int, touched: Sequence[Mapping[str, float]]) -> float:

@@ -163,6 +163,7 @@ ONE_CORE = (
     *[Parameter(name) for name in ("row", "tail", "gather", "matmul", "launch", "library_call")],
     Parameter("ramp", least=0.2, most=2.0, bounded=True),
     Parameter("overlap", least=1.1, most=8.0, bounded=True),
+    Parameter("overlap_memory", least=1.0, most=8.0, bounded=True),
     Parameter("strided", least=1.0, most=20.0, bounded=True),
     *[Parameter("levels", k, part) for k in (1, 2, 3) for part in ("bandwidth", "writing")],
     Parameter("levels", 2, "bytes", least=0.3, most=1.5),

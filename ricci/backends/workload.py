@@ -6,6 +6,7 @@ does not change are computed outside of it, loops whose values all have lanes ar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -96,7 +97,7 @@ class _Counter:
     streams: dict[tuple[object, ...], list[int]] = field(default_factory=dict)
     begun: Mapping[Term, tuple[int, str]] = field(default_factory=dict)  # accumulators: the loop in which they begin, operation
     chain: int = -1
-    links: int = 1
+    squares: set[tuple[Term, int]] = field(default_factory=set)
 
     def statement(self, statement: Statement) -> None:
         if isinstance(statement, ir.Let):
@@ -108,7 +109,6 @@ class _Counter:
             extreme = begun[1] in ("max", "min")
             self.count(len(self.path.loops), "compare" if extreme else "add", EXTREME if extreme else 1)
             self.chain = begun[0] if self.chain < 0 else min(self.chain, begun[0])
-            self.links = max(self.links, 2 if extreme else 1)
         elif isinstance(statement, ir.End):
             if not self.path.vector:
                 self.count(len(self.path.loops), "add", ACROSS)
@@ -131,6 +131,17 @@ class _Counter:
             self.depths[term] = depth
             for kind, n in instructions(term).items():
                 self.count(depth, kind, n)
+            if term.op == "contract":
+                self.count(depth, "mul", -self.saved_by_squares(term))
+
+    def saved_by_squares(self, term: Term) -> int:
+        """How many multiplications fewer powers take as products of squares, each of which is computed once."""
+        saved = 0
+        for factor, power in Counter(term.args).items():
+            squares = {(factor, k) for k in range(1, power.bit_length())}
+            saved += power - power.bit_count() - len(squares - self.squares)
+            self.squares |= squares
+        return saved
 
     def leaf(self, term: Term) -> int:
         leaf = self.kernel.leaves.get(term)
@@ -199,7 +210,7 @@ class _Counter:
             array, axes, offsets, loops, element, written, depth = key
             streams.append(Stream(array, axes, offsets, tuple(sorted(places)), loops, element, written, depth))  # type: ignore[arg-type]
         operations = tuple((depth, kind, n) for (depth, kind), n in self.operations.items())
-        return Loops(tuple(self.path.loops), self.path.vector, operations, tuple(streams), self.chain, self.links)
+        return Loops(tuple(self.path.loops), self.path.vector, operations, tuple(streams), self.chain)
 
 
 def _axis_of(index: Index) -> str:
@@ -259,4 +270,5 @@ def demands_of_plan(plan: Plan, dims: Mapping[str, int], machine: Machine) -> li
 
 def predicted(plan: Plan, dims: Mapping[str, int], machine: Machine, threads: int = 1) -> float:
     """Predicted seconds of one call of a plan whose arguments are in place."""
-    return seconds(demands_of_plan(plan, dims, machine), machine, useful_threads(nest_points(plan), plan.complete(dims), threads))
+    useful = useful_threads(nest_points(plan), plan.complete(dims), threads)
+    return seconds(demands_of_plan(plan, dims, machine), machine, useful, threads)

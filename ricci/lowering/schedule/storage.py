@@ -9,6 +9,7 @@ from ricci.dsl.types import Kind, Size, at_most
 from ricci.lowering.schedule.plan import Call, Place, Plan, Put, Repeat, Routine, Slot, Step, Swap, Table, While, Window
 
 ALIGNED = 8  # elements; 64 bytes of reals
+PAGE, STAGGER = 4096, 1088  # bytes: a load waits for a store just before it at an address that differs by whole pages
 SHORT_ROW = 32  # rows below this many elements are stored without padding
 BYTES = {Kind.REAL: 8, Kind.INT: 8, Kind.BOOL: 1, Kind.COMPLEX: 16}
 SLACK = 4096  # elements behind the last slot that loads of whole vectors and of masked lanes may touch
@@ -43,7 +44,10 @@ def round_up(n: int, to: int = ALIGNED) -> int:
 
 
 def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], element: int, dense: bool = False) -> Layout:
-    """Rows start on aligned elements; a row stride is never a multiple of 1 KiB (cache sets would collide)."""
+    """Rows start on aligned elements; a row stride is never a multiple of 1 KiB (cache sets would collide).
+
+    The length of a larger array is such that arrays one behind the other begin at different places of their pages.
+    """
     strides: list[int] = []
     step, origin = 1, 0
     for d in reversed(range(len(extents))):
@@ -56,7 +60,10 @@ def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], 
         strides.insert(0, step)
         origin += low * step
         step *= max(n, 1)
-    return Layout(tuple(strides), origin, round_up(step))
+    length = round_up(step)
+    if length * element >= 2 * PAGE:
+        length += (STAGGER - length * element) % PAGE // element
+    return Layout(tuple(strides), origin, length)
 
 
 def layouts(slots: Sequence[Slot], dims: Mapping[str, int]) -> dict[str, Layout]:

@@ -60,6 +60,17 @@ def test_rows_never_start_at_multiples_of_a_kilobyte():
             assert rows.strides[0] >= before + n + after
 
 
+@pytest.mark.parametrize("element", [1, 8, 16])
+def test_arrays_one_behind_the_other_begin_at_different_places_of_their_pages(element):
+    for extents in ((8192,), (65536,), (1000, 1001), (64, 64, 64)):
+        length = layout(extents, (1,) * len(extents), (1,) * len(extents), element).length
+        starts = [k * length * element % 4096 for k in range(8)]
+        apart = [(a - b) % 4096 for a in starts for b in starts if a != b]
+        assert len(set(starts)) == 8
+        assert min(apart) >= 256
+        assert length * element % 64 == 0
+
+
 def test_short_rows_are_dense():
     assert layout((1000, 3), (0, 0), (0, 0), 8).strides == (3, 1)
 
