@@ -87,12 +87,19 @@ def _ratio(
         )
 
 
-def kernels() -> Iterator[Line]:
+def by_hand() -> Iterator[Line]:
     """Generated steps against fused steps written by hand, the same run, outputs compared."""
     from benchmarks import hand_written
 
     yield from _ratio("gray_scott", ("u", "v"), lambda threads: hand_written.gray_scott(1024, 200, threads), 1.3, 1024**2, 200)
     yield from _ratio("heat", ("u",), lambda threads: hand_written.heat(512, 1000, threads), 1.2, 512**2, 1000)
+
+
+def kernels() -> Iterator[Line]:
+    """Every kernel of every program at the default level against the same at `--opt 0`."""
+    from benchmarks import levels
+
+    yield from levels.lines()
 
 
 def optimizer() -> Iterator[Line]:
@@ -161,6 +168,7 @@ def predictions() -> Iterator[Line]:
 CASES = {
     "startup": startup,
     "warm": warm,
+    "by_hand": by_hand,
     "kernels": kernels,
     "optimizer": optimizer,
     "stencils": stencils,

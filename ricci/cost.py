@@ -36,12 +36,7 @@ CLASSES = {
     "mod": "div",
     "floordiv": "div",
     "sqrt": "sqrt",
-    "hypot": "sqrt",
-    "cbrt": "power",
     "pow": "power",
-    "gamma": "power",
-    "lgamma": "power",
-    "polygamma": "power",
     **dict.fromkeys(
         ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "where", "min2", "max2", "abs", "sign", "relu", "isfinite"),
         "compare",
@@ -53,6 +48,7 @@ CLASSES = {
     "cos": "sine",
     "tanh": "tanh",
 }
+ALONE = frozenset({"mod", "floordiv", "sign", "isfinite", "heaviside", "complex", "im"})  # have no form in vectors: one result at a time
 STORE = 2.0  # arrays moved when a value is stored and read again
 CROSSING = 0.5  # of the reads at other points lie across two lines of a cache: those along the axis of the vectors
 GUARD = 2.0  # comparisons of a guarded read
@@ -150,7 +146,9 @@ class Price:
             return 0.0 if name == "group" else 1.0
         if name in FREE:
             return 0.0
-        return points if self.kind == "ops" else points * self.machine.operation(CLASSES.get(name, "call"))
+        if self.kind == "ops":
+            return points
+        return points * self.machine.operation(CLASSES.get(name, "call")) * (self.machine.lanes if name in ALONE else 1)
 
     def contraction(
         self, factors: Sequence[frozenset[str]], extents: Extents, out: frozenset[str], held: Sequence[float] | None = None

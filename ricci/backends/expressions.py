@@ -82,6 +82,7 @@ class Expressions:
     uses: dict[Term, int]
     single: bool = False  # 32-bit reals
     here: int = 0  # depth of the term being spelled
+    heights: dict[Term, int] = field(default_factory=dict)
 
     # values
 
@@ -315,7 +316,7 @@ class Expressions:
         kind = term.kind
         plain: list[tuple[str, str]] = []
         scaled: list[tuple[str, str, str]] = []  # sign, coefficient, factor
-        for group in self._groups(term):
+        for group in sorted(self._groups(term), key=self._ready):  # a chain goes on while its last members are computed
             sign, text = self._group_sum(group, kind)
             if group.coefficient == 1 and not group.fixed:
                 plain.append((sign, text))
@@ -334,6 +335,24 @@ class Expressions:
             else:
                 base = f"fma({coefficient if sign == '+' else '-' + coefficient}, {factor}, {base})"
         return base or self.real(0.0)
+
+    def _ready(self, group: _Group) -> int:
+        """After how many operations that wait for each other all products of a group are there."""
+        return max(max((self._height(f) for f in (*rest, *below)), default=0) + len(rest) + len(below) for _, rest, below in group.items)
+
+    def _height(self, root: Term) -> int:
+        """How many operations that wait for each other a value takes."""
+        stack = [root]
+        while stack:
+            term = stack[-1]
+            unknown = [a for a in term.args if a not in self.heights]
+            if unknown and term not in self.heights:
+                stack.extend(unknown)
+                continue
+            stack.pop()
+            own = len(term.args) - 1 if term.op == "contract" else len(term.args).bit_length()
+            self.heights[term] = max((self.heights[a] for a in term.args), default=0) + own
+        return self.heights[root]
 
     def _group_sum(self, group: _Group, kind: Kind) -> tuple[str, str]:
         """(sign, text) of the signed sum of the group's products, as balanced pairs."""

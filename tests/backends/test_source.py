@@ -163,3 +163,23 @@ def test_mathematical_constants():
     loop = build.iterate(body, once, [build.const(0), turned])
     everywhere(Function("constants", (u,), (("turned", turned), ("scalar", pi), ("again", build.proj(loop, 1)))), [{"x": 9}])
     everywhere(Function("parameters", (u, pi), (("turned", turned), ("scalar", build.mul(pi, im)))), [{"x": 9}])
+
+
+def test_chains_of_sums_begin_with_what_is_there_first():
+    """x^8 is the last of a polynomial to be added: the chain of fused multiply-adds goes on while it is computed."""
+    x = build.symbol("x", Type(Kind.REAL, {"i": 100}))
+    terms = [build.scale(k + 2, build.power(x, k)) for k in range(1, 9)]
+    for order in (terms, terms[::-1]):
+        source = emit(schedule(Function("f", (x,), (("r", build.linear([(1, t) for t in order])),)))).source
+        chain = max(re.findall(r"= (fma\(.*\))$", source, re.MULTILINE), key=len)
+        coefficients = [float(c) for c in re.findall(r"fma\(([0-9.]+), ", chain)]  # the outermost is added last
+        assert len(coefficients) >= 5
+        assert coefficients[-1] <= 4.0  # x or x^2, of which the chain begins
+        assert 10.0 not in coefficients or coefficients.index(10.0) < 3
+
+
+def test_functions_without_vectors_are_priced_one_at_a_time():
+    from ricci.backends.lanes import VECTOR_MAPS
+    from ricci.cost import ALONE, CLASSES
+
+    assert CLASSES.keys() - VECTOR_MAPS == ALONE

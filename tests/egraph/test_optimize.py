@@ -13,8 +13,9 @@ import ricci
 from ricci import driver
 from ricci.dsl import build, reference
 from ricci.dsl.ops.symbol import name_of
+from ricci.dsl.term import Function
 from ricci.dsl.types import Kind, Type
-from ricci.egraph import optimize
+from ricci.egraph import optimize, optimize_function
 from ricci.egraph.space import ContradictionError
 from ricci.egraph.verify import mismatch
 from ricci.errors import Source
@@ -203,3 +204,18 @@ def test_optimizing_loads_what_it_needs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True []"
+
+
+def test_a_length_stays_in_vectors():
+    """hypot is a call for every element, a root of a sum of squares is computed eight at a time."""
+    from ricci.backends.workload import predicted
+    from ricci.lowering.schedule import schedule
+    from ricci.machine import DEFAULT
+
+    u, v = (build.symbol(name, Type(Kind.REAL, {"s": 1000})) for name in "uv")
+    source = Function("f", (u, v), (("r", build.apply("sqrt", build.add(build.mul(u, u), build.mul(v, v)))),))
+    better, _ = optimize_function(source)
+    assert better.roots == source.roots
+    written = Function("g", (u, v), (("r", build.apply("hypot", u, v)),))
+    assert optimize_function(written)[0].roots == written.roots  # what cannot overflow stays so
+    assert predicted(schedule(written), {}, DEFAULT) > 3 * predicted(schedule(source), {}, DEFAULT)
