@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ import numpy as np
 
 from ricci import driver
 from ricci.backends.measure import TURNS as REPEATED
-from ricci.backends.measure import on_one_core, timed
+from ricci.backends.measure import Timed, on_one_core, timed
 from ricci.backends.numba_cpu import emit
-from ricci.cost import typical_grids
+from ricci.cost import place, typical_grids
 from ricci.dsl import build
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Program
@@ -36,6 +36,7 @@ Line = tuple[str, str, str, bool | None]
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("examples/programs", "examples", "benchmarks/models")
 TURNS = 5
+FEWEST, ENOUGH = 3, 0.05  # turns, and seconds of single calls after which there are no more
 SLOWER = 1.05
 PATIENCE = 1.0  # seconds of runs of one program
 ROUNDING = 1e-9  # of the largest value
@@ -96,12 +97,12 @@ let y[b, s, d] = O[d, h, e]*p[b, h, s, s']*v[b, h, s', e]
 
 @dataclass(frozen=True)
 class Case:
-    """A function at both levels, and the sizes at which it is timed."""
+    """A function at both levels, and a grid on which it is timed."""
 
     name: str
     before: Function
     after: Function
-    grids: tuple[Sizes, ...]
+    grid: Sizes
 
 
 def network(species: int, reactions: int) -> str:
@@ -156,16 +157,27 @@ def cases() -> Iterator[Case]:
         program = driver.together(driver.derive(driver.discretize(model)))
         often = run_often(program, True)
         kept = replace(program, functions={n: f for n, f in program.functions.items() if n in often})
-        better, _ = driver.optimize(kept, 2)
-        for own, function in kept.functions.items():
-            one = Case(f"{name}: {own}", function, better.functions[own], grids_of(program, machine))
-            if (function.digest, str(one.grids[0])) not in seen:
-                seen.add((function.digest, str(one.grids[0])))
-                yield one
+        for own, function, after, grid in optimized(kept, grids_of(program, machine)):
+            if (function.digest, str(grid)) not in seen:
+                seen.add((function.digest, str(grid)))
+                yield Case(f"{name}: {own}", function, after, grid)
     for name, function, grids in alone():
         axes = {dim: build.const(0) for dim in dims_of(function.roots)}  # sizes of grids: one code for all levels of memory
-        better, _ = driver.optimize(Program(name, {"f": function}, coordinates=axes), 2)
-        yield Case(name, function, better.functions["f"], grids)
+        for _, _, after, grid in optimized(Program(name, {"f": function}, coordinates=axes), grids):
+            yield Case(name, function, after, grid)
+
+
+def optimized(program: Program, grids: Sequence[Sizes]) -> Iterator[tuple[str, Function, Function, Sizes]]:
+    """(name, function as written, function at the default level, grid), for every function as it is optimized for every grid."""
+    machine = driver.this_machine()
+    known: dict[int, Program] = {}
+    for grid in grids:
+        axes = {name: n for name, n in grid.items() if name in program.coordinates}
+        level = place(axes, machine) if axes else -1
+        if level not in known:
+            known[level], _ = driver.optimize(replace(program, sizes=dict(grid)), 2)
+        for name, function in program.functions.items():
+            yield name, function, known[level].functions[name], grid
 
 
 def alone() -> Iterator[tuple[str, Function, tuple[Sizes, ...]]]:
@@ -206,37 +218,38 @@ class Figure:
         return self.name, text, f"<= {SLOWER}", good
 
 
-def figures(case: Case) -> Iterator[Figure | None]:
-    """One for every grid; None where both levels have the same code."""
-    machine = driver.this_machine()
-    compiled: dict[str, Any] = {}
-    for grid in case.grids:
-        plans = [schedule(f, sizes=dict(grid)) for f in (case.before, case.after)]
-        if not any(isinstance(step, Launch | Call) for step in steps_of(plans[0].steps)):
-            continue  # numbers only: the time loop below has them
-        sources = [emit(plan).source for plan in plans]
-        if sources[0] == sources[1]:
-            yield None
-            continue
-        for source, function in zip(sources, (case.before, case.after), strict=True):
-            if source not in compiled:
-                compiled[source] = timed(function, sizes=dict(grid))
-        sizes = {name: max(grid.get(name, machine.nominal_size), dim.lower) for name, dim in dims_of(case.before.roots).items()}
-        yield figure(
-            f"{case.name}{', ' * bool(sizes)}{' x '.join(map(str, sizes.values()))}",
-            [compiled[source] for source in sources],
-            case.before,
-            sizes,
-        )
+def figures(case: Case, compiled: dict[str, Timed]) -> Iterator[Figure | None]:
+    """One figure; None where both levels have the same code, nothing for functions of numbers, which the time loops have.
+
+    `compiled`: what has been compiled before, by its text.
+    """
+    grid = dict(case.grid)
+    plans = [schedule(f, sizes=grid) for f in (case.before, case.after)]
+    if not any(isinstance(step, Launch | Call) for step in steps_of(plans[0].steps)):
+        return
+    sources = [emit(plan).source for plan in plans]
+    if sources[0] == sources[1]:
+        yield None
+        return
+    for source, function in zip(sources, (case.before, case.after), strict=True):
+        if source not in compiled:
+            compiled[source] = timed(function, sizes=grid)
+    nominal = driver.this_machine().nominal_size
+    sizes = {name: max(grid.get(name, nominal), dim.lower) for name, dim in dims_of(case.before.roots).items()}
+    yield figure(
+        f"{case.name}{', ' * bool(sizes)}{' x '.join(map(str, sizes.values()))}", [compiled[s] for s in sources], case.before, sizes
+    )
 
 
-def figure(name: str, both: list[Any], function: Function, sizes: dict[str, int]) -> Figure:
+def figure(name: str, both: Sequence[Timed], function: Function, sizes: dict[str, int]) -> Figure:
     """Times in turns, twice as many where the first say that something is slower; results compared."""
     arguments = arguments_of(function, sizes)
     results = [one.executable(arguments, {**sizes, REPEATED: 1}) for one in both]
     seconds: list[tuple[float, float]] = []
     for turns in (TURNS, 2 * TURNS):
         for turn in range(turns):
+            if turn >= FEWEST and sum(map(sum, seconds)) > ENOUGH:
+                break
             order = (0, 1) if turn % 2 == 0 else (1, 0)
             found = {k: both[k].seconds(arguments, sizes).least for k in order}
             seconds.append((found[0], found[1]))
@@ -306,9 +319,10 @@ def loops() -> Iterator[Figure]:
 def lines() -> Iterator[Line]:
     """Every figure, then the geometric mean of all."""
     found: list[Figure | None] = []
+    compiled: dict[str, Timed] = {}
     with on_one_core():
         for case in cases():
-            for one in figures(case):
+            for one in figures(case, compiled):
                 found.append(one)
                 if one is not None:
                     yield one.line()

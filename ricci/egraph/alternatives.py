@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from ricci.dsl.term import Term
 from ricci.egraph.extract import Effort, Extraction, extract
@@ -27,6 +28,7 @@ class Seconds:
 
 Judge = Callable[[Sequence[Term]], Seconds]  # predicted for a function of these results
 WORTH = 1.4  # by so much a form must be faster here for code that is made for here alone: predictions are no better
+LOSS = 1.05  # by so much an optimized form may be slower than the source
 STORING = {"stored": 0.0, "recomputed": 50.0}  # what storing costs, in its own price
 
 
@@ -37,10 +39,13 @@ def stores(space: Space, price: NodePrice) -> bool:
 
 
 def fastest(judged: Mapping[str, Seconds]) -> str:
-    """The form for all sizes, the first of equals; where it loses much at the present ones, the form for these."""
-    everywhere = min(judged, key=lambda name: judged[name].everywhere)
-    here = min(judged, key=lambda name: judged[name].here)
-    return here if judged[everywhere].here > WORTH * judged[here].here else everywhere
+    """The form for all sizes, the first of equals, among those that lose nothing to the source at the present ones; where it loses much
+    to another form at the present ones, that one."""
+    most = LOSS * judged["source"].here if "source" in judged else inf
+    allowed = {name: seconds for name, seconds in judged.items() if seconds.here <= most} or judged
+    everywhere = min(allowed, key=lambda name: allowed[name].everywhere)
+    here = min(allowed, key=lambda name: allowed[name].here)
+    return here if allowed[everywhere].here > WORTH * allowed[here].here else everywhere
 
 
 def alternatives(

@@ -253,6 +253,14 @@ def test_another_form_is_taken_here_only_if_it_is_much_faster():
     assert fastest(both | {"b": Seconds(1.5, 0.8)}) == "b"
 
 
+def test_no_form_is_taken_that_loses_to_the_source_here():
+    """In memory `a` wins by a factor; where the arrays lie it would make the program slower than it was written."""
+    both = {"source": Seconds(2.0, 1.0), "a": Seconds(1.0, 1.06), "b": Seconds(1.8, 1.04)}
+    assert fastest(both) == "b"
+    assert fastest({"source": both["source"], "a": both["a"]}) == "source"
+    assert fastest({"a": both["a"], "b": both["b"]}) == "a"
+
+
 def stored(term):
     """Names of arrays in the plan beside the arguments and the result."""
     return [slot.name for slot in schedule(function(term)).slots if slot.role == "temporary" and slot.name != "y"]
