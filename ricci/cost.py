@@ -42,11 +42,11 @@ CLASSES = {
         "compare",
     ),
     **dict.fromkeys(("floor", "ceil", "round", "heaviside", "complex", "im", "abs2"), "compare"),
-    **dict.fromkeys(("exp", "sigmoid"), "transcendental"),
-    "log": "log",
-    "sin": "sine",
-    "cos": "sine",
-    "tanh": "tanh",
+    **dict.fromkeys(("exp", "expm1"), "transcendental"),
+    **dict.fromkeys(("log", "log1p"), "log"),
+    **dict.fromkeys(("sin", "cos"), "sine"),
+    **dict.fromkeys(("tanh", "sinh", "cosh", "tan", "sigmoid"), "tanh"),
+    **dict.fromkeys(("asinh", "acosh", "atanh", "softplus", "gelu_tanh"), "inverse"),
 }
 ALONE = frozenset({"mod", "floordiv", "sign", "isfinite", "heaviside", "complex", "im"})  # have no form in vectors: one result at a time
 STORE = 2.0  # arrays moved when a value is stored and read again
@@ -355,8 +355,6 @@ def instructions(term: Term) -> dict[str, float]:
         return _nonzero({"mul": max(len(term.args) - 1 - (below == 1), 0), "div": -max(below - 1, 0)})
     if term.op == "map":
         name = str(term.attrs[0])
-        if name == "sigmoid":
-            return {"transcendental": 1.0, "add": 1.0, "div": 1.0}
         return {} if name in FREE else {CLASSES.get(name, "call"): 1.0}
     return {"integer": 1.0} if term.op == "cast" else {}
 

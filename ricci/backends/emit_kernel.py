@@ -25,8 +25,8 @@ OWN_NAMES = frozenset(
     (
         "F", "I", "B", "Z", "nan", "larger", "smaller", "any_lane", "begin", "end", "fma", "choose", "maximum", "minimum",
         "to_real", "to_int", "infinity", "float32", "math", "cmath", "np", "njit", "mirrored", "around", "square_root",
-        "round_down", "round_up", "round_even", "magnitude", "exponential", "logarithm", "sine", "cosine",
-        "hyperbolic_tangent", "power", "sum_lanes", "product_lanes", "maximum_lanes", "minimum_lanes", "a", "c",
+        "round_down", "round_up", "round_even", "magnitude", "elementary", "sum_lanes",
+        "product_lanes", "maximum_lanes", "minimum_lanes", "a", "c",
     )
 )  # fmt: skip
 SHORT_BODY = 32  # lines; a vector loop up to this long is written twice, so that only its last vector needs a mask

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf
 
+from ricci.backends.elementary.catalogue import FUNCTIONS, arguments_of
 from ricci.backends.source import grouped, simple
 from ricci.dsl.ops import contract
 from ricci.dsl.ops.const import value_of
@@ -23,7 +24,7 @@ LONGEST_TEXT = 88
 LONGEST_SUM = 16
 LONGEST_CHAIN = 8
 
-# functions that vectors.py has for scalars and vectors alike
+# functions that vectors.py and elementary/ have for scalars and vectors alike
 VECTOR_FUNCTIONS = {
     "sqrt": "square_root({0})",
     "floor": "round_down({0})",
@@ -35,13 +36,7 @@ VECTOR_FUNCTIONS = {
     "recip": "1.0 / {0}",
     "relu": "maximum({0}, 0.0)",
     "abs2": "{0} * {0}",
-    "exp": "exponential({0})",
-    "log": "logarithm({0})",
-    "sin": "sine({0})",
-    "cos": "cosine({0})",
-    "tanh": "hyperbolic_tangent({0})",
-    "pow": "power({0}, {1})",
-    "sigmoid": "1.0 / (1.0 + exponential(-{0}))",
+    **{name: f"elementary.{name}({', '.join(f'{{{k}}}' for k in range(arguments_of(name)))})" for name in FUNCTIONS},
 }
 COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 LOGIC = {"and": "&", "or": "|", "xor": "^"}

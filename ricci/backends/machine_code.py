@@ -79,7 +79,8 @@ def toolchain() -> str:
     """Everything besides its text that decides what a generated module does."""
     import llvmlite.binding as llvm
 
-    own = [Path(__file__).with_name(n).read_bytes() for n in ("vectors.py", "elementary.py", "team.py")]
+    here = Path(__file__).parent
+    own = [p.read_bytes() for p in (here / "vectors.py", here / "team.py", *sorted((here / "elementary").glob("*.py")))]
     runtime = hashlib.blake2b(b"".join(own), digest_size=8).hexdigest()
     parts = [platform.python_version(), version("numba"), version("llvmlite"), np.__version__, ricci.__version__, runtime]
     return "|".join([*parts, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), os.environ.get("NUMBA_OPT", "")])

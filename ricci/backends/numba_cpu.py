@@ -43,11 +43,11 @@ import math
 import numpy as np
 from numba import njit
 
-from ricci.backends.elementary import cosine, exponential, hyperbolic_tangent, logarithm, sine
+from ricci.backends.elementary import compiled as elementary
 from ricci.backends.team import around, edge, invoke, meet, mirrored, pieces
 from ricci.backends.vectors import (
     any_lane, choose, fma, keep{n}, larger, load1, load{n}, magnitude, maximum, maximum_lanes, minimum, minimum_lanes,
-    power, product_lanes, ramp{n}, round_down, round_even, round_up, seen, smaller, spread{n}, square_root, store1,
+    product_lanes, ramp{n}, round_down, round_even, round_up, seen, smaller, spread{n}, square_root, store1,
     store{n}, store_part{n}, sum_lanes, to_int, to_real,
 )
 
@@ -63,7 +63,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
     """The module of a plan. `single`: reals have 32 bits."""
     lanes = vector_lanes() * (2 if single else 1)
     names = Namespace()
-    names.reserve("kernel", "infinity", "nan", "float32", "complex64", "np", "math", "cmath", "njit")
+    names.reserve("kernel", "infinity", "nan", "float32", "complex64", "np", "math", "cmath", "njit", "elementary")
     kernels: dict[int, tuple[Kernel, Emitted]] = {}
     texts: list[str] = []
     functions: dict[str, str] = {}

@@ -155,7 +155,8 @@ class Parameter:
 
 
 OPERATIONS = (
-    "load", "store", "cross", "fold", "add", "compare", "div", "sqrt", "transcendental", "log", "sine", "tanh", "power", "call",
+    "load", "store", "cross", "fold", "add", "compare", "div", "sqrt", "transcendental", "log", "sine", "tanh", "inverse", "power",
+    "call",
 )  # fmt: skip
 SAME = {"mul": "add", "fma": "add", "integer": "add"}
 ONE_CORE = (

@@ -464,12 +464,6 @@ def to_real(typing: Any, x: Any) -> Any:
 
 
 @typed_intrinsic
-def power(typing: Any, x: Any, y: Any) -> Any:
-    """x to the power y."""
-    return _result((x, y))(x, y), _real_intrinsic("pow", 2)
-
-
-@typed_intrinsic
 def to_int(typing: Any, x: Any) -> Any:
     """bool or real as int64, toward zero, lane by lane."""
     result = Vector(types.int64, x.lanes) if isinstance(x, Vector) else types.int64
