@@ -42,11 +42,11 @@ CLASSES = {
         "compare",
     ),
     **dict.fromkeys(("floor", "ceil", "round", "heaviside", "complex", "im", "abs2"), "compare"),
-    **dict.fromkeys(("exp", "expm1"), "transcendental"),
+    **dict.fromkeys(("exp", "expm1", "asin", "acos", "hypot"), "transcendental"),
     **dict.fromkeys(("log", "log1p"), "log"),
     **dict.fromkeys(("sin", "cos"), "sine"),
-    **dict.fromkeys(("tanh", "sinh", "cosh", "tan", "sigmoid"), "tanh"),
-    **dict.fromkeys(("asinh", "acosh", "atanh", "softplus", "gelu_tanh"), "inverse"),
+    **dict.fromkeys(("tanh", "sinh", "cosh", "tan", "atan", "cbrt", "sigmoid"), "tanh"),
+    **dict.fromkeys(("asinh", "acosh", "atanh", "atan2", "erf", "erfc", "softplus", "gelu", "gelu_tanh"), "inverse"),
 }
 ALONE = frozenset({"mod", "floordiv", "sign", "isfinite", "heaviside", "complex", "im"})  # have no form in vectors: one result at a time
 STORE = 2.0  # arrays moved when a value is stored and read again

@@ -7,9 +7,15 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ricci.backends.elementary import circular, exponential, logarithm
+from ricci.backends.elementary import circular, error_function, exponential, inverse_circular, logarithm, roots
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({**exponential.FUNCTIONS, **logarithm.FUNCTIONS, **circular.FUNCTIONS})
+FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        name: f
+        for family in (exponential, logarithm, circular, inverse_circular, roots, error_function)
+        for name, f in family.FUNCTIONS.items()
+    }
+)
 
 
 def arguments_of(name: str) -> int:
