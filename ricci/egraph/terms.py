@@ -272,7 +272,8 @@ class Reader:
         q = node.factor
         c, sign = self._of(node.children[0])
         term = self.built[c]
-        return build.scale(-q if sign else q, build.group(term) if _is_sum(term) and len(term.args) > 1 else term)
+        apart = _is_sum(term) and len(term.args) > 1 and not (self._once(c) and _is_scaled(term))
+        return build.scale(-q if sign else q, build.group(term) if apart else term)
 
     def _member(self, ref: int, whole: Axes) -> tuple[Rational, Term]:
         """(coefficient, term) of a summand, in parentheses if it is a sum that is computed once or in outer loops."""
@@ -356,6 +357,14 @@ def _is_inlined(term: Term) -> bool:
     if term.op == "map":
         return term.attrs[0] not in FREE
     return term.op == "linear" or (term.op == "contract" and not contracts.contraction_of(term).bound)
+
+
+def _is_scaled(term: Term) -> bool:
+    """Whether every summand is multiplied by a number or by values of outer loops: one number more costs nothing."""
+    if term.op != "linear":
+        return False
+    summands = zip(term.attrs, term.args, strict=True)
+    return all(abs(q) != 1 or (t.op == "contract" and any(len(a.axes) < len(term.axes) for a in t.args)) for q, t in summands)
 
 
 def _is_sum(term: Term) -> bool:

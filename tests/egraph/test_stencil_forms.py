@@ -318,3 +318,20 @@ def test_explanations():
         assert_equal(term, found.roots[0], SMALL[-2:])
         texts.append(explanation(title, report))
     assert_golden("stencils", texts)
+
+
+def test_a_number_before_a_sum_is_multiplied_into_coefficients_of_outer_loops():
+    """-1/72 (a S + b T) is a' S + b' T with a', b' computed once: one multiplication less at every point."""
+    u, a, b = field(2), build.symbol("a", Type(Kind.REAL)), build.symbol("b", Type(Kind.REAL))
+    parts = []
+    for axis, factor in (("x", a), ("y", b)):
+        stencil = [(Fraction(-205, 72), u)] + [
+            (q, build.shift(u, axis, s * k, "wrap")) for k, q in ((1, Fraction(8, 5)), (2, Fraction(-1, 5))) for s in (-1, 1)
+        ]
+        parts.append(build.mul(factor, build.linear(stencil)))
+    term = build.linear([(1, p) for p in parts])
+    better, report = optimize_function(Function("f", (u, a, b), (("r", term),)))
+    assert not report.diagnostics
+    (root,) = better.roots
+    assert root.op == "linear"
+    assert len(root.args) >= 3
