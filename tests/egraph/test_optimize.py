@@ -206,8 +206,8 @@ def test_optimizing_loads_what_it_needs():
     assert done.stdout.strip() == "True []"
 
 
-def test_a_length_stays_in_vectors():
-    """hypot is a call for every element, a root of a sum of squares is computed eight at a time."""
+def test_a_length_stays_a_root():
+    """hypot takes care of squares that overflow, which a root of a sum of squares does not: it is slower."""
     from ricci.backends.workload import predicted
     from ricci.lowering.schedule import schedule
     from ricci.machine import DEFAULT
@@ -218,4 +218,4 @@ def test_a_length_stays_in_vectors():
     assert better.roots == source.roots
     written = Function("g", (u, v), (("r", build.apply("hypot", u, v)),))
     assert optimize_function(written)[0].roots == written.roots  # what cannot overflow stays so
-    assert predicted(schedule(written), {}, DEFAULT) > 3 * predicted(schedule(source), {}, DEFAULT)
+    assert predicted(schedule(written), {}, DEFAULT) > predicted(schedule(source), {}, DEFAULT)
