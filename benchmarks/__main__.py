@@ -165,6 +165,15 @@ def predictions() -> Iterator[Line]:
     yield from unseen.lines(this_machine(), len(os.sched_getaffinity(0)))
 
 
+def elementary() -> Iterator[Line]:
+    """Elementary functions in generated code beside those of numpy and torch."""
+    from benchmarks import elementary as functions
+    from ricci.backends.measure import on_one_core
+
+    with on_one_core():
+        yield from functions.lines()
+
+
 CASES = {
     "startup": startup,
     "warm": warm,
@@ -173,6 +182,7 @@ CASES = {
     "optimizer": optimizer,
     "stencils": stencils,
     "cost": predictions,
+    "elementary": elementary,
     "memory": memory,
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ricci.backends.elementary import circular, error_function, exponential, inverse_circular, logarithm, roots
+from ricci.backends.elementary import circular, error_function, exponential, inverse_circular, logarithm, roots, single
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
@@ -16,6 +16,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         for name, f in family.FUNCTIONS.items()
     }
 )
+# for reals of 32 bits; what is missing is computed as above and rounded
+SINGLE: Mapping[str, Callable[..., Any]] = single.FUNCTIONS
 
 
 def arguments_of(name: str) -> int:

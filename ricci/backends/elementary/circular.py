@@ -84,7 +84,7 @@ def _modulo_4(x: Real) -> Real:
 
 def _near(x: Real) -> tuple[Whole, Pair]:
     """Quadrant and rest up to 2^30; the first difference is exact."""
-    k, whole = (x * TWO_OVER_PI).rounded()
+    k, whole = x.rounded(TWO_OVER_PI)
     first = k.fma(-HALF_PI[0], x)
     high = k.fma(-HALF_PI[1], first)
     return whole, Pair(high, k.fma(-HALF_PI[2], k.fma(-HALF_PI[1], first - high)))
@@ -92,17 +92,28 @@ def _near(x: Real) -> tuple[Whole, Pair]:
 
 def _reduced(x: Real) -> tuple[Whole, Pair]:
     """k and r: x = k pi/2 + r."""
-    builder = x.builder
     whole, r = _near(x)
+    whole, high, low = _beyond(x, whole, r.high, r.low)
+    return whole, Pair(high, low)
+
+
+def far_reduced(x: Real, whole: Whole, r: Real) -> tuple[Whole, Real]:
+    """The given reduction, and in lanes beyond LARGE the right one."""
+    whole, high, _ = _beyond(x, whole, r, x.of(0.0))
+    return whole, high
+
+
+def _beyond(x: Real, whole: Whole, high: Real, low: Real) -> tuple[Whole, Real, Real]:
+    builder, before = x.builder, x.builder.block
     large = ~x.size().at_most(LARGE)
-    before = builder.block
     with builder.if_then(large.in_some_lane(), likely=False):
         far_whole, far = _far(x)
-        far_whole, far = far_whole.where(large, whole), far.where(large, r)
+        far_whole, far = far_whole.where(large, whole), far.where(large, Pair(high, low))
         inside = builder.block
     return (
         whole.joined(before, far_whole, inside),
-        Pair(r.high.joined(before, far.high, inside), r.low.joined(before, far.low, inside)),
+        high.joined(before, far.high, inside),
+        low.joined(before, far.low, inside),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from numba.core import types
 
-from ricci.backends.elementary.catalogue import FUNCTIONS, arguments_of
+from ricci.backends.elementary.catalogue import FUNCTIONS, SINGLE, arguments_of
 from ricci.backends.elementary.real import Real
 from ricci.backends.vectors import Vector, _convert, _result, typed_intrinsic
 
@@ -27,10 +27,12 @@ def _lowered(name: str, given: tuple[Any, ...]) -> tuple[Any, Any]:
     result = _result(given)
     lanes = result.lanes if isinstance(result, Vector) else 0
     wide = Vector(types.float64, lanes) if lanes else types.float64
+    short = (result.element if lanes else result) == types.float32
+    emit = SINGLE.get(name, FUNCTIONS[name]) if short else FUNCTIONS[name]
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         values = [Real(builder, _convert(context, builder, a, t, wide), lanes) for a, t in zip(args, given, strict=True)]
-        return _convert(context, builder, FUNCTIONS[name](*values).value, wide, result)
+        return _convert(context, builder, emit(*values).value, wide, result)
 
     return result(*given), code
 

@@ -34,12 +34,13 @@ COSH = (
 )
 LINEAR = (1.5957691216057308, -9.96930880911092e-17)  # 2 sqrt(2/pi), and what rounding took
 CUBIC = (0.07135481627260025, -6.175149918155315e-19)  # 0.044715 of that
+INSIDE = 708.0  # exp and its reciprocal are normal numbers
 TINY = 2.0**-28  # below it odd functions with slope 1 are x to the last bit, or nearly
 
 
 def reduced(x: Real, low: Real | None = None) -> tuple[Whole, Real, Real]:
     """k, r and the small rest of r: x + low = k ln 2 + r + rest; the differences are exact."""
-    k, whole = (x * LOG2_E).rounded()
+    k, whole = x.rounded(LOG2_E)
     first = k.fma(-LN2, x)
     rest = k * -LN2_REST if low is None else k.fma(-LN2_REST, low)
     r = first + rest
@@ -61,8 +62,24 @@ def scaled(value: Real, whole: Whole) -> Real:
 
 
 def exp(x: Real) -> Real:
-    whole, r, rest = reduced(x.limited(LOWEST, HIGHEST))
-    return scaled((r + (r * r).fma(r.polynomial(EXP), rest)) + 1.0, whole)
+    return exp_sum(x.limited(LOWEST, HIGHEST), None)
+
+
+def exp_sum(x: Real, low: Real | None) -> Real:
+    """exp(x + low) for LOWEST <= x <= HIGHEST, rounded twice."""
+    whole, r, rest = reduced(x, low)
+    return scaled(_near_one(r, rest), whole)
+
+
+def exp_inside(x: Real, low: Real) -> Real:
+    """exp(x + low) where the value is a normal number: |x| < INSIDE."""
+    whole, r, rest = reduced(x, low)
+    return (_near_one(r, rest).bits() + (whole << 52)).as_float()
+
+
+def _near_one(r: Real, rest: Real) -> Real:
+    """exp(r + rest)"""
+    return (r + (r * r).fma(r.polynomial(EXP), rest)) + 1.0
 
 
 def _half_expm1(x: Real) -> Pair:
@@ -120,7 +137,7 @@ def cosh(x: Real) -> Real:
     return _mixed(a + b, cosh_r, a - b, sinh_r).high * 2.0
 
 
-def _logistic(factor: Real | float, x: Real, low: Real | None = None) -> Real:
+def _logistic(factor: Real, x: Real, low: Real | None = None) -> Real:
     """factor / (1 + exp(-x - low)) as factor exp(-|x|)/(1 + exp(-|x|)) for x < 0: small values keep their bits."""
     below = x.below(0.0)
     size = (-x.size()).limited(LOWEST, 0.0)
@@ -130,12 +147,13 @@ def _logistic(factor: Real | float, x: Real, low: Real | None = None) -> Real:
     bottom = ordered_sum(1.0, e.high * power)
     bottom = Pair(bottom.high, e.low.fma(power, bottom.low))
     one = Pair(e.high.of(1.0), e.high.of(0.0))
-    value = (e.where(below, one) / bottom).high * factor
+    quotient = e.where(below, one) / bottom
+    value = quotient.high.fma(factor, quotient.low * factor)
     return (value * first * second).where(below, value)
 
 
 def sigmoid(x: Real) -> Real:
-    return _logistic(1.0, x)
+    return _logistic(x.of(1.0), x)
 
 
 def gelu_tanh(x: Real) -> Real:
@@ -144,7 +162,7 @@ def gelu_tanh(x: Real) -> Real:
     square = exact_product(inside, inside)
     cubic = square * Pair(x.of(CUBIC[0]), x.of(CUBIC[1]))
     exponent = (cubic + Pair(x.of(LINEAR[0]), x.of(LINEAR[1]))) * Pair(inside, x.of(0.0))
-    value = _logistic(x.where(x.above(0.0), inside), exponent.high, exponent.low)
+    value = x.where(x.above(40.0), _logistic(inside, exponent.high, exponent.low))
     return value.but(NAN, x.equals(-INFINITY))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ricci.backends.elementary.exponential import HIGHEST, LN2, LN2_REST, LOWEST, TINY, exp_pair, scaled
+from ricci.backends.elementary.exponential import HIGHEST, INSIDE, LN2, LN2_REST, LOWEST, TINY, exp_inside, exp_pair, exp_sum
 from ricci.backends.elementary.real import BIAS, INFINITY, NAN, Pair, Real, Whole, exact_product, exact_sum, ordered_sum
 
 # (log((1+s)/(1-s)) - 2s) / s^3 in s^2, and less its first term for the logarithm in pairs
@@ -27,15 +27,20 @@ LEAST_NORMAL = 2.2250738585072014e-308
 ROOT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2)
 TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 LARGE = 2.0**28  # x^2 + 1 is x^2 from here on
+LARGE_POWER = 2.0**70  # from here on only 1 has a power that is neither infinite nor zero
 
 
 def decomposed(x: Real) -> tuple[Whole, Real]:
     """(e, m) of a positive finite number: x = 2^e m, sqrt(1/2) <= m < sqrt 2."""
     tiny = x.below(LEAST_NORMAL)
-    bits = (x * 2.0**54).where(tiny, x).bits() + ((BIAS << 52) - ROOT_HALF)
-    exponent = (bits >> 52) - BIAS
-    mantissa = ((bits & ((1 << 52) - 1)) + ROOT_HALF).as_float()
+    exponent, mantissa = decomposed_normal((x * 2.0**54).where(tiny, x))
     return (exponent - 54).where(tiny, exponent), mantissa
+
+
+def decomposed_normal(x: Real) -> tuple[Whole, Real]:
+    """The same for numbers from LEAST_NORMAL on."""
+    bits = x.bits() + ((BIAS << 52) - ROOT_HALF)
+    return (bits >> 52) - BIAS, ((bits & ((1 << 52) - 1)) + ROOT_HALF).as_float()
 
 
 def _log_near(e: Real, f: Real, low: Real) -> Real:
@@ -128,26 +133,56 @@ def atanh(x: Real) -> Real:
     return value.signed_as(x)
 
 
-def _log_in_pairs(x: Real) -> Pair:
-    """log x of a positive finite number to 2^-66: 2s + s z (2/3 + z Q(z)) with the first two terms in pairs."""
-    e, m = decomposed(x)
-    f = m - 1.0
-    s = Pair(f, x.of(0.0)) / exact_sum(m, 1.0)
-    z = s * s
-    series = ordered_sum(x.of(TWO_THIRDS[0]), z.high.fma(z.high.polynomial(LOG_PAIR), TWO_THIRDS[1]))
+def _log_in_pairs(parts: tuple[Whole, Real]) -> Pair:
+    """log(2^e m) to 2^-66: e ln 2 + 2s + s z (2/3 + z Q(z)) with every part in pairs.
+
+    The leading parts come in falling order, so they add up quickly; what they leave is gathered meanwhile.
+    """
+    e, m = parts
     power = e.real()
-    large = exact_product(power, LN2)
-    shift = Pair(large.high, power.fma(LN2_REST, large.low))
-    return shift + (s.scaled(2.0) + s * (z * series))
+    f = m - 1.0
+    bottom = m + 1.0
+    reciprocal = 1.0 / bottom
+    s = f * reciprocal
+    s_low = (-s).fma(m - (bottom - 1.0), (-s).fma(bottom, f)) * reciprocal
+    z = s * s
+    z_low = (s + s).fma(s_low, s.fma(s, -z))
+    series = ordered_sum(m.of(TWO_THIRDS[0]), z * z.polynomial(LOG_PAIR))
+    cube = s * z
+    cube_low = s.fma(z, -cube) + s.fma(z_low, z * s_low)
+    last = cube * series.high
+    last_low = cube.fma(series.high, -last) + cube.fma(series.low + TWO_THIRDS[1], cube_low * series.high)
+    first = exact_product(power, LN2)
+    total = ordered_sum(first.high, s + s)
+    both = ordered_sum(total.high, last)
+    low = (power.fma(LN2_REST, first.low) + (s_low + s_low)) + (total.low + last_low)
+    return Pair(both.high, both.low + low)
 
 
 def pow(x: Real, y: Real) -> Real:
-    """exp(y log |x|); negative where x is and y is odd; the cases of C99 (pow(x, 0) = pow(1, y) = 1 also for no numbers)."""
+    """exp(y log |x|); what is not an ordinary number has a block of its own, for vectors where a lane asks for it."""
+    product, low = _exponent(decomposed_normal(x), y)
+    result = exp_inside(product, low)
+    ordinary = x.at_least(LEAST_NORMAL) & x.below(INFINITY) & product.size().below(INSIDE)
+    builder, before = x.builder, x.builder.block
+    with builder.if_then((~ordinary).in_some_lane(), likely=False):
+        every = power_at_ends(x, y)
+        block = builder.block
+    return result.joined(before, every, block)
+
+
+def _exponent(x: tuple[Whole, Real], y: Real) -> tuple[Real, Real]:
+    """y log x."""
+    logarithm = _log_in_pairs(x)
+    product = y * logarithm.high
+    return product, y.fma(logarithm.low, y.fma(logarithm.high, -product))
+
+
+def power_at_ends(x: Real, y: Real) -> Real:
+    """With the cases of C99: negative where x is and y is odd; pow(x, 0) = pow(1, y) = 1 also where the other is no number."""
     size = x.size()
-    product = _log_in_pairs(size) * Pair(y.limited(-(2.0**70), 2.0**70), y.of(0.0))  # beyond, only 1 has no infinite or zero power
-    inside = product.high.size().below(HIGHEST + 40.0)
-    whole, value = exp_pair(product.high.limited(LOWEST, HIGHEST), product.low.where(inside, 0.0))
-    result = scaled(value.sum(), whole)
+    product, low = _exponent(decomposed(size), y.limited(-LARGE_POWER, LARGE_POWER))
+    result = exp_sum(product.limited(LOWEST, HIGHEST), low.where(product.size().below(-LOWEST), 0.0))
     extreme = size.equals(0.0) | size.equals(INFINITY)
     upward = (size.equals(0.0) & y.below(0.0)) | (size.equals(INFINITY) & y.above(0.0))
     result = result.of(INFINITY).where(upward, 0.0).where(extreme, result)

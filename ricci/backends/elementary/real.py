@@ -250,13 +250,20 @@ class Real(_Lanes):
     def bits(self) -> Whole:
         return Whole(self.builder, self.builder.bitcast(self.value, self._type(ir.IntType(64))), self.lanes)
 
-    def rounded(self) -> tuple[Real, Whole]:
-        """The nearest whole number as a float and as an integer, below 2^51."""
-        shifted = self + SHIFT
+    def rounded(self, factor: float = 1.0) -> tuple[Real, Whole]:
+        """The whole number nearest to self * factor as a float and as an integer, below 2^51."""
+        shifted = self.fma(factor, SHIFT)
         return shifted - SHIFT, shifted.bits() - SHIFT_BITS
 
     def polynomial(self, coefficients: Sequence[float]) -> Real:
-        """Horner's rule, the highest power first."""
+        """The highest power first. Horner's rule for even and for odd powers side by side: half as many steps wait for each other."""
+        if len(coefficients) < 5:
+            return self._horner(coefficients)
+        square = self * self
+        first, second = square._horner(coefficients[0::2]), square._horner(coefficients[1::2])
+        return first.fma(self, second) if len(coefficients) % 2 == 0 else second.fma(self, first)
+
+    def _horner(self, coefficients: Sequence[float]) -> Real:
         total = self.of(coefficients[0])
         for c in coefficients[1:]:
             total = total.fma(self, c)

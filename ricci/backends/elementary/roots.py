@@ -26,7 +26,7 @@ def cbrt(x: Real) -> Real:
     size = x.size()
     e, m = decomposed(size)
     exponent = e.real()
-    q, whole = (exponent * (1 / 3)).rounded()
+    q, whole = exponent.rounded(1 / 3)
     r = q.fma(-3.0, exponent)
     below, above = r.below(0.0), r.above(0.0)
     a = m * x.of(1.0).but(0.5, below).but(2.0, above)
