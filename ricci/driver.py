@@ -276,6 +276,22 @@ def loops(program: Program, name: str) -> list[Any]:
     return [lower_launch(plan, step) for step in steps_of(plan.steps) if isinstance(step, Launch)]
 
 
+def overlap(program: Program) -> list[Any]:
+    """Whether steps of the time loop overlap, and how far, or why they do not."""
+    from ricci.dsl.program import Choice
+    from ricci.lowering.loops import lower_launch
+    from ricci.lowering.schedule.plan import Launch, While, steps_of
+    from ricci.lowering.tiling import Tiling, tiling_of
+
+    plan = schedule(program, "advance")
+    kernels = {id(step): lower_launch(plan, step) for step in steps_of(plan.steps) if isinstance(step, Launch)}
+    found = next((tiling_of(step, kernels) for step in plan.steps if isinstance(step, While)), None)
+    if isinstance(found, Tiling):
+        rows = found.right.step
+        return [Choice("steps", "overlap", f"each stays {rows} row{'s' * (rows != 1)} behind the one before, where fields leave the second cache")]
+    return [] if found is None else [Choice("steps", "one by one", found)]
+
+
 def kernel_names(executable: Any) -> list[str]:
     """Generated kernels by module (a content hash) and name: equal names are equal code."""
     names: list[str] = executable.kernels

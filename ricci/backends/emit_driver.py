@@ -12,10 +12,12 @@ A driver runs the steps between two calls into Python libraries. It has the argu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ricci.backends.emit_kernel import ARENAS, OWN_NAMES, Emitted, KernelWriter, count_uses, joined
+from ricci.backends.emit_tiles import LOCALS, TileWriter
 from ricci.backends.executable import Segment, Signature
 from ricci.backends.expressions import Expressions, Frame
 from ricci.backends.source import Namespace, comment
@@ -39,6 +41,7 @@ from ricci.lowering.schedule.plan import (
     Window,
     steps_of,
 )
+from ricci.lowering.tiling import Tiling
 
 ARGUMENTS = "code, F, I, B, Z, address, stride, size, real, whole, cplx, part, ipart, zpart, me, threads, gate"
 DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset(
@@ -59,6 +62,7 @@ DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset(
         "first",
         "last",
         "k",
+        *LOCALS,
     ]
 )
 MEETING = "gone = meet(gate, gone, threads)"
@@ -69,10 +73,11 @@ PARTIALS = {Kind.REAL: "part", Kind.INT: "ipart", Kind.BOOL: "ipart", Kind.COMPL
 
 @dataclass
 class DriverWriter:
-    """Writes the drivers of a plan, given its emitted kernels by the identity of their launch."""
+    """Writes the drivers of a plan, given its emitted kernels by the identity of their launch and how its loops may overlap."""
 
     plan: Plan
     kernels: Mapping[int, tuple[Kernel, Emitted]]
+    tilings: Mapping[int, Tiling] = field(default_factory=dict)
     single: bool = False
     signature: Signature = field(default_factory=Signature)
     rows: dict[Term, tuple[str, int]] = field(default_factory=dict)
@@ -107,6 +112,13 @@ class DriverWriter:
                 array = SCALAR_ARRAYS[t.kind]
                 sig.scalars[t] = (array, counts[array])
                 counts[array] += 1
+
+    def rows_for(self, kind: Kind, count: int) -> tuple[str, int]:
+        """Array and first position of so many rows of partial results."""
+        array = PARTIALS[kind]
+        first = self.signature.partial_rows[array] * 64
+        self.signature.partial_rows[array] += count
+        return array, first
 
     def _driver(self, name: str, steps: Sequence[Step]) -> list[str]:
         body = _Body(self, Namespace())
@@ -171,6 +183,10 @@ class _Body:
         self.names.of(("stride", slot, d), f"{slot}_stride{d}")
         return self.names.of(("stride", slot, d), "")
 
+    def extent(self, dim: str) -> str:
+        self.dims[dim] = None
+        return self.names.dim(dim)
+
     def size(self, size: Size) -> str:
         for dim in size.dims:
             self.dims[dim.name] = None
@@ -179,8 +195,7 @@ class _Body:
     def scalar(self, term: Term) -> str:
         name = name_of(term)
         if name.startswith("#"):
-            self.dims[name[1:]] = None
-            return self.names.dim(name[1:])
+            return self.extent(name[1:])
         if term not in self.set_scalars:
             self.read_scalars[term] = None
         return self.names.of(("scalar", term), name)
@@ -229,13 +244,13 @@ class _Body:
             return
         for note in kernel.notes:
             self.line(comment(note))
-        arguments = [self._argument(a.what, kernel) for a in emitted.arguments if a.what[0] != "slab"]
+        arguments = [self.argument(a.what, kernel) for a in emitted.arguments if a.what[0] != "slab"]
         if kernel.shared is None:
             self._serial(emitted, arguments)
         else:
             self._shared(step, kernel, emitted, arguments)
 
-    def _argument(self, what: tuple[object, ...], kernel: Kernel) -> str:
+    def argument(self, what: tuple[object, ...], kernel: Kernel) -> str:
         if what[0] == "arena":
             return ARENAS[what[1]]  # type: ignore[index]
         if what[0] == "address":
@@ -243,8 +258,7 @@ class _Body:
         if what[0] == "stride":
             return self.stride(str(what[1]), int(str(what[2])))
         if what[0] == "dim":
-            self.dims[str(what[1])] = None
-            return self.names.dim(str(what[1]))
+            return self.extent(str(what[1]))
         assert isinstance(what[1], Term)
         return f"{self.conversion(what[1].kind)}({self.scalar(what[1])})"
 
@@ -255,13 +269,17 @@ class _Body:
         return {Kind.REAL: "float", Kind.INT: "int", Kind.BOOL: "bool", Kind.COMPLEX: "complex"}[kind]
 
     def call(self, emitted: Emitted, arguments: Sequence[str]) -> str:
+        """Text of the call of a kernel, below its name."""
+        self.line(f"# {emitted.name}")
+        return self.call_text(emitted, arguments)
+
+    def call_text(self, emitted: Emitted, arguments: Sequence[str]) -> str:
         """Text of the call of a kernel."""
         sig = self.writer.signature
         number = sig.place(sig.kernels, emitted.name)
         zeros = {Kind.REAL: "float32(0.0)" if self.writer.single else "0.0", Kind.INT: "0", Kind.BOOL: "False"}
         zeros[Kind.COMPLEX] = "complex64(0.0)" if self.writer.single else "0j"
         result = "(" + "".join(f"{zeros[t.kind]}, " for t, _ in emitted.totals).rstrip() + ")" if emitted.totals else "None"
-        self.line(f"# {emitted.name}")
         return f"invoke(code[{number}], {result}, {', '.join(arguments)})"
 
     def _serial(self, emitted: Emitted, arguments: Sequence[str]) -> None:
@@ -271,7 +289,7 @@ class _Body:
             self.line(f"    {call}")
             self.meet()
             return
-        targets = [self._target(t) for t, _ in emitted.totals]
+        targets = [self.target(t) for t, _ in emitted.totals]
         self.line(f"{', '.join(targets)}, = {call}")
 
     def _shared(self, step: Launch, kernel: Kernel, emitted: Emitted, arguments: Sequence[str]) -> None:
@@ -292,7 +310,7 @@ class _Body:
         self.meet()
         names = []
         for (total, _), (array, row) in zip(emitted.totals, rows, strict=True):
-            names.append(self._target(total))
+            names.append(self.target(total))
             text = f"{array}[{row}]"
             self.line(f"{names[-1]} = {text + ' != 0' if total.kind == Kind.BOOL else text}")
         self.line(f"for piece in range(1, {count}):")
@@ -308,18 +326,16 @@ class _Body:
     def _row(self, total: Term) -> tuple[str, int]:
         """Array and first position of the 64 partial results of a total."""
         if total not in self.writer.rows:
-            array = PARTIALS[total.kind]
-            self.writer.rows[total] = (array, self.writer.signature.partial_rows[array] * 64)
-            self.writer.signature.partial_rows[array] += 1
+            self.writer.rows[total] = self.writer.rows_for(total.kind, 1)
         return self.writer.rows[total]
 
-    def _target(self, term: Term) -> str:
+    def target(self, term: Term) -> str:
         self.set_scalars.add(term)
         return self.names.of(("scalar", term), name_of(term))
 
     def _assign(self, step: Assign) -> None:
         text = self.expression(step)
-        self.line(f"{self._target(step.target)} = {text}")
+        self.line(f"{self.target(step.target)} = {text}")
         self.reading = self.reading or any(isinstance(leaf, Load) for leaf in step.leaves.values())
 
     def expression(self, step: Assign) -> str:
@@ -355,19 +371,25 @@ class _Body:
 
     def _rebind(self, step: Rebind) -> None:
         values = [self._value(v) for v in step.values]
-        targets = [self._target(t) for t in step.targets]
+        targets = [self.target(t) for t in step.targets]
         for t in step.targets:
             self.read_scalars.pop(t, None)
         self.line(f"{', '.join(targets)} = {', '.join(values)}")
 
     def _nested(self, steps: Sequence[Step]) -> list[str]:
+        return ["    " + line for line in self.aside(partial(self.block, steps))]
+
+    def aside(self, write: Callable[[], None]) -> list[str]:
+        """Lines that are written somewhere else."""
         outer, self.frame = self.frame, Frame(0)
-        self.block(steps)
+        write()
         self.fence()
         lines, self.frame = self.frame.lines, outer
-        return ["    " + line for line in lines]
+        return lines
 
     def _while(self, step: While) -> None:
+        if id(step) in self.writer.tilings:
+            TileWriter(self, step, self.writer.tilings[id(step)]).write()
         self.line("while seen(gate, 1) == 0:")
         self.frame.lines += self._nested(step.head)
         self.line(f"    if not {self.scalar(step.condition)}:")
@@ -398,7 +420,7 @@ class _Body:
         self.meet()
 
     def _repeat(self, step: Repeat) -> None:
-        counter = self._target(step.counter)
+        counter = self.target(step.counter)
         n = self.size(step.count)
         self.line(f"for {counter} in range({n} - 1, -1, -1):" if step.reverse else f"for {counter} in range({n}):")
         self.line("    if seen(gate, 1) != 0:")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ricci.backends import memory
+from ricci.backends import machine_record, memory
 from ricci.backends.machine_code import MachineCode, machine_code
 from ricci.backends.routines import address
 from ricci.backends.threads import blas_threads, run_team
@@ -24,6 +24,9 @@ Array = np.ndarray[Any, Any]
 SERIAL_POINTS = 16384
 CACHE_LINE = 64  # bytes
 PIECES = 64  # rows of partial sums
+TILES = ("tile:levels", "tile:band")  # sizes that are chosen for the caches: steps that overlap, rows of a band
+FILLED = 0.6  # of a cache, by the rows of a band
+MOST_STEPS = 32  # more gain nothing; a row of partial sums has room for 64
 Nest = tuple[tuple[Size, ...], int]  # extents of a set of loops, and how many terms it computes
 
 
@@ -53,6 +56,14 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """A loop whose steps may overlap: the slots that it touches, and how many rows one step stays behind the one before."""
+
+    slots: tuple[str, ...]
+    lag: int
+
+
+@dataclass(frozen=True)
 class Program:
     """Text of a module and everything that is needed to run it.
 
@@ -61,6 +72,7 @@ class Program:
     segments   drivers, with `calls` between them
     nests      of every launch: the extents that its points are the product of, and how many terms it computes
     extents    sizes of the axes of every array result
+    overlaps   loops whose steps may overlap
     """
 
     source: str
@@ -75,6 +87,7 @@ class Program:
     calls: tuple[Call, ...]
     nests: tuple[Nest, ...]
     orderings: tuple[Ordering, ...]
+    overlaps: tuple[Overlap, ...] = ()
 
 
 @dataclass
@@ -87,6 +100,7 @@ class Executable:
     use_cache: bool = True
     serial_points: int = SERIAL_POINTS  # nests below this many points are not worth a second thread
     code: Array = field(init=False)  # addresses of the compiled kernels and routines
+    block: tuple[int, int] | None = None  # steps that overlap and rows of a band; None: by what fits into caches
     _bound: dict[tuple[tuple[str, int], ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,7 +170,8 @@ class Executable:
         sig = self.program.signature
         address = np.array([storage.address[name] for name in sig.slots], np.int64)
         stride = np.array([storage.layouts[name].strides[d] for name, d in sig.strides] or [0], np.int64)
-        size = np.array([sizes[name] for name in sig.dims] or [0], np.int64)
+        known = sizes | dict(zip(TILES, self._tiles(storage), strict=True))
+        size = np.array([known[name] for name in sig.dims] or [0], np.int64)
         scalars = {
             "real": np.zeros(len(sig.scalars) + 1, self.dtype(Kind.REAL)),
             "whole": np.zeros(len(sig.scalars) + 1, np.int64),
@@ -172,6 +187,25 @@ class Executable:
         packed: tuple[Any, ...] = (self.code, *(arenas[k] for k in (Kind.REAL, Kind.INT, Kind.BOOL, Kind.COMPLEX)), address, stride, size)
         packed += (scalars["real"], scalars["whole"], scalars["cplx"], parts["part"], parts["ipart"], parts["zpart"])
         return Ready(self, sizes, storage, arenas, address, scalars, packed)
+
+    def _tiles(self, storage: Storage) -> tuple[int, int]:
+        """Steps that overlap, and rows of a band.
+
+        What a step of a band leaves is read by the next one, out of the second cache; all steps of a band read what the band before
+        left, out of a share of the third. Fields that fit into the second cache gain nothing.
+        """
+        if self.block is not None or not self.program.overlaps:
+            return self.block or (1, 1)
+        machine = machine_record.machine()
+        overlap = self.program.overlaps[0]
+        kinds = {slot.name: np.dtype(self.dtype(slot.kind)).itemsize for slot in self.program.needs.slots}
+        layouts = {name: storage.layouts[name] for name in overlap.slots if storage.layouts[name].strides}
+        if sum(one.length * kinds[name] for name, one in layouts.items()) <= machine.levels[1].bytes:
+            return 1, 1
+        row = sum(one.strides[0] * kinds[name] for name, one in layouts.items())
+        near, far = machine.levels[1].bytes, machine.levels[2].bytes / machine.cores
+        band = max(int(FILLED * near / row), 1)
+        return max(min((int(FILLED * far / row) - band) // max(overlap.lag, 1), MOST_STEPS), 1), band
 
     def view(
         self,

@@ -28,6 +28,7 @@ CLASSES = (
     Choice,
     Function,
     Ordering,
+    executable.Overlap,
     executable.Program,
     executable.Segment,
     executable.Signature,

@@ -8,7 +8,7 @@ from functools import cache as remembered
 
 from ricci.backends.emit_driver import DriverWriter
 from ricci.backends.emit_kernel import Argument, Emitted, KernelWriter
-from ricci.backends.executable import Executable, Nest, Program, load
+from ricci.backends.executable import Executable, Nest, Overlap, Program, load
 from ricci.backends.machine_code import toolchain
 from ricci.backends.source import Namespace, comment
 from ricci.dsl import build
@@ -18,9 +18,10 @@ from ricci.lowering.interpret import touched
 from ricci.lowering.kernel import Kernel
 from ricci.lowering.loops import lower_launch
 from ricci.lowering.schedule import schedule
-from ricci.lowering.schedule.plan import Call, Launch, Place, Plan, steps_of
+from ricci.lowering.schedule.plan import Call, Launch, Place, Plan, While, steps_of
 from ricci.lowering.schedule.products import rebuilt
 from ricci.lowering.schedule.storage import needs_of
+from ricci.lowering.tiling import Tiling, tiling_of
 
 LETTERS = {
     False: {Kind.REAL: "d", Kind.INT: "i", Kind.BOOL: "b", Kind.COMPLEX: "z"},
@@ -79,7 +80,10 @@ def emit(plan: Plan, single: bool = False) -> Program:
                 known[emitted.canonical] = emitted.name
                 texts += kernel_text(emitted)
                 functions[emitted.name] = "".join(letter(a, single) for a in emitted.arguments)
-    writer = DriverWriter(plan, kernels, single)
+    lowered_kernels = {k: lowered for k, (lowered, _) in kernels.items()}
+    found = {id(s): tiling_of(s, lowered_kernels) for s in plan.steps if isinstance(s, While)}
+    tilings = {k: tiling for k, tiling in found.items() if isinstance(tiling, Tiling)}
+    writer = DriverWriter(plan, kernels, tilings, single)
     drivers = writer.write()
     functions = {name: s for name, s in functions.items() if name in writer.signature.kernels}
     functions |= dict.fromkeys((s.driver for s in writer.segments if s.driver), driver_letters(single))
@@ -90,7 +94,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
         single,
         functions,
         writer.signature,
-        needs_of(plan, touched(plan, {k: lowered for k, (lowered, _) in kernels.items()})),
+        needs_of(plan, touched(plan, lowered_kernels), tilings),
         plan.inputs,
         plan.results,
         {name: dict(t.axes) for name, t in plan.function.results if isinstance(plan.results[name], Place)},
@@ -98,6 +102,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
         tuple(bare(s) for s in plan.steps if isinstance(s, Call)),
         tuple(nest_points(plan)),
         plan.orderings,
+        tuple(Overlap(t.slots, t.right.step) for t in tilings.values()),
     )
 
 

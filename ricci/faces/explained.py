@@ -89,6 +89,7 @@ def explained(source: Source, settings: Settings, entered: Callable[[str], None]
         choices += reasons
         if integrator.method.implicit:
             choices += driver.linear_solvers(stepping, sizes)
+        choices += driver.overlap(stepping)
         method = integrator.method.name
         often = run_often(program, integrator.method.implicit)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ricci.dsl.types import Kind, Size, at_most
@@ -124,20 +124,24 @@ class Needs:
     uses: tuple[Use | Turns, ...]
 
 
-def needs_of(plan: Plan, touched: Mapping[int, Sequence[str]]) -> Needs:
-    """`touched`: names of slots by identity of the step, for launches and assignments."""
+def needs_of(plan: Plan, touched: Mapping[int, Sequence[str]], overlapping: Container[int] = ()) -> Needs:
+    """`touched`: names of slots by identity of the step, for launches and assignments. `overlapping`: loops, by identity, whose steps
+    do not wait for each other: what they touch shares no memory."""
     inputs = tuple(p.slot.name for p in plan.inputs.values() if isinstance(p, Place))
     results = tuple(p.slot.name for p in plan.results.values() if isinstance(p, Place))
-    return Needs(tuple(plan.slots), inputs, results, _uses(plan.steps, touched))
+    return Needs(tuple(plan.slots), inputs, results, _uses(plan.steps, touched, overlapping))
 
 
-def _uses(steps: Sequence[Step], touched: Mapping[int, Sequence[str]]) -> tuple[Use | Turns, ...]:
+def _uses(steps: Sequence[Step], touched: Mapping[int, Sequence[str]], overlapping: Container[int]) -> tuple[Use | Turns, ...]:
     out: list[Use | Turns] = []
     for step in steps:
         if isinstance(step, While):
-            out.append(Turns(_uses([*step.head, *step.body], touched), True))
+            inside = _uses([*step.head, *step.body], touched, overlapping)
+            if id(step) in overlapping:
+                inside = (Use(tuple(dict.fromkeys(n for use in inside if isinstance(use, Use) for n in use.names)), True),)
+            out.append(Turns(inside, True))
         elif isinstance(step, Repeat):
-            out.append(Turns(_uses(step.body, touched), False))
+            out.append(Turns(_uses(step.body, touched, overlapping), False))
         else:
             out.append(Use(tuple(_used_slots(step, touched)), isinstance(step, (Swap, Window, Put))))
     return tuple(out)
