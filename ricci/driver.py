@@ -288,7 +288,11 @@ def overlap(program: Program) -> list[Any]:
     found = next((tiling_of(step, kernels) for step in plan.steps if isinstance(step, While)), None)
     if isinstance(found, Tiling):
         rows = found.right.step
-        return [Choice("steps", "overlap", f"each stays {rows} row{'s' * (rows != 1)} behind the one before, where fields leave the second cache")]
+        return [
+            Choice(
+                "steps", "overlap", f"each stays {rows} row{'s' * (rows != 1)} behind the one before, where fields leave the second cache"
+            )
+        ]
     return [] if found is None else [Choice("steps", "one by one", found)]
 
 
