@@ -106,35 +106,31 @@ def tanh(x: Real) -> Real:
     return size.where(size.below(TINY), value).signed_as(x)
 
 
-def _hyperbolic(x: Real) -> tuple[Real, Real, Pair, Pair]:
-    """(a, b, cosh r, sinh r) for 0 <= x <= 710.6; a = 2^(k-2), b = 2^(-k-2), which counts for small k only."""
+def _hyperbolic(x: Real) -> tuple[Real, Real, Real, Real, Real]:
+    """(a + b, a - b, cosh r - 1, r, sinh r - r) for 0 <= x <= 710.6; a = 2^(k-2), b = 2^(-k-2), which counts for small k only."""
     whole, r, rest = reduced(x)
     square = r * r
-    cosh = square * square.fma(square.polynomial(COSH), 0.5)
     sinh = (square * r).fma(square.polynomial(SINH), rest)
-    b = ((whole ^ -1) - 1).power_of_two().but(0.0, x.above(40.0))
-    # the rest of r turns cosh r by r*rest, which is below the last bit of the pair's low part
-    return (whole - 2).power_of_two(), b, ordered_sum(1.0, r.fma(rest, cosh)), Pair(r, sinh)
-
-
-def _mixed(first: Real, cosh: Pair, second: Real, sinh: Pair) -> Pair:
-    """first * cosh r + second * sinh r."""
-    straight, turned = exact_product(cosh.high, first), exact_product(sinh.high, second)
-    total = exact_sum(straight.high, turned.high)
-    low = first.fma(cosh.low, straight.low) + second.fma(sinh.low, turned.low)
-    return ordered_sum(total.high, total.low + low)
+    cosh = r.fma(rest, square * square.fma(square.polynomial(COSH), 0.5))
+    a, b = (whole - 2).power_of_two(), ((whole ^ -1) - 1).power_of_two().but(0.0, x.above(18.36))
+    return a + b, a - b, cosh, r, sinh
 
 
 def sinh(x: Real) -> Real:
+    """The leading parts a - b and (a + b) r may cancel: their sum is a pair."""
     size = x.size()
-    a, b, cosh_r, sinh_r = _hyperbolic(size.limited(0.0, 710.6))
-    value = _mixed(a - b, cosh_r, a + b, sinh_r).high * 2.0
+    total, difference, cosh_rest, r, sinh_rest = _hyperbolic(size.limited(0.0, 710.6))
+    turned = exact_product(r, total)
+    leading = exact_sum(difference, turned.high)
+    low = (leading.low + turned.low) + difference.fma(cosh_rest, total * sinh_rest)
+    value = (leading.high + low) * 2.0
     return size.where(size.below(TINY), value).signed_as(x)
 
 
 def cosh(x: Real) -> Real:
-    a, b, cosh_r, sinh_r = _hyperbolic(x.size().limited(0.0, 710.6))
-    return _mixed(a + b, cosh_r, a - b, sinh_r).high * 2.0
+    """Its leading part a + b is the larger."""
+    total, difference, cosh_rest, r, sinh_rest = _hyperbolic(x.size().limited(0.0, 710.6))
+    return (total + total.fma(cosh_rest, difference * (r + sinh_rest))) * 2.0
 
 
 def _logistic(factor: Real, x: Real, low: Real | None = None) -> Real:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ricci.backends.elementary.exponential import HIGHEST, INSIDE, LN2, LN2_REST, LOWEST, TINY, exp_inside, exp_pair, exp_sum
+from ricci.backends.elementary.exponential import HIGHEST, INSIDE, LN2, LN2_REST, LOWEST, exp_inside, exp_pair, exp_sum
 from ricci.backends.elementary.real import BIAS, INFINITY, NAN, Pair, Real, Whole, exact_product, exact_sum, ordered_sum
 
 # (log((1+s)/(1-s)) - 2s) / s^3 in s^2, and less its first term for the logarithm in pairs
@@ -23,10 +23,17 @@ LOG_PAIR = (
     *(0.1173010786189303, 0.1170557189567721, 0.13334829573906534, 0.1538459450380989),
     *(0.18181818339697634, 0.22222222221636845, 0.28571428571429397, 0.4),
 )
+# (atanh s - s) / s^3 in s^2 for |s| <= 0.298
+ATANH = (
+    *(0.07248005404035243, 0.04755339531075977, 0.0593756197222279, 0.0666309581822743),
+    *(0.07692449501329983, 0.09090905678614548, 0.1111111115812437, 0.14285714285386109),
+    *(0.20000000000000887, 0.3333333333333333),
+)
 LEAST_NORMAL = 2.2250738585072014e-308
 ROOT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2)
 TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 LARGE = 2.0**28  # x^2 + 1 is x^2 from here on
+FIFTH = (1 << 52) // 5
 LARGE_POWER = 2.0**70  # from here on only 1 has a power that is neither infinite nor zero
 
 
@@ -92,44 +99,86 @@ def softplus(x: Real) -> Real:
     return x.but(0.0, x.below(0.0)) + value
 
 
+def _log_sum(x: Real, square: Pair, asinh: bool) -> Real:
+    """log u = e ln 2 + 2 atanh s with u = x + r >= 1, r the root of `square`, u = 2^e m and s = (m-1)/(m+1).
+
+    Where e = 0, s is x/(1 + r) for asinh, r/(1 + x) for acosh. One division: 1/(d r) gives 1/d and what the root
+    misses.
+    """
+    r = square.high.root()
+    u = ordered_sum(r, x) if asinh else ordered_sum(x, r)
+    e = ((u.high.bits() - (BIAS << 52)) + FIFTH) >> 52
+    power = e.power_of_two()
+    scaled = e.has(-1)
+    near = ordered_sum(r if asinh else x, x.of(1.0))
+    total = ordered_sum(u.high, power)
+    d = total.high.where(scaled, near.high)
+    both = 1.0 / (d * r)
+    reciprocal = both * r
+    missed = ((-r).fma(r, square.high) + square.low) * (both * d * 0.5)
+    more = u.low + missed
+    n = ((u.high - power) + more).where(scaled, x if asinh else r)
+    n_low = missed.of(0.0) if asinh else missed.but(0.0, scaled)
+    d_low = (total.low + more).where(scaled, near.low + missed if asinh else near.low)
+    s = n * reciprocal
+    rest = ((-s).fma(d, n) + n_low) - s * d_low
+    z = s * s
+    exponent = e.real()
+    low = (s * z).fma(z.polynomial(ATANH), rest.fma(reciprocal, exponent * (LN2_REST / 2)))
+    return exponent.fma(LN2, (s + low) * 2.0)
+
+
+def _at_large(value: Real, size: Real) -> Real:
+    """log 2x where x^2 is all of x^2 + 1; other values as they are."""
+
+    def of_double() -> Real:
+        e, m = decomposed_normal(size)
+        return _log_near(e.real() + 1.0, m - 1.0, size.of(0.0))
+
+    return value.otherwise(size.at_least(LARGE), of_double)
+
+
 def asinh(x: Real) -> Real:
-    """log(1 + x + x^2/(1 + sqrt(1 + x^2))) for x >= 0; log 2x where x^2 is all of x^2 + 1."""
+    """log u, u = x + sqrt(1 + x^2), for x >= 0; (u-1)/(u+1) = x/(1 + sqrt(1 + x^2))."""
     size = x.size()
-    large = size.at_least(LARGE)
-    inside = size.but(1.0, large)
-    square = exact_product(inside, inside)
-    part = square / _one_more(_one_more(square).root())
-    total = exact_sum(inside, part.high)
-    argument = _one_more(Pair(total.high, total.low + part.low))
-    none = x.of(0.0)
-    value = _log_pair(Pair(size, none).where(large, argument), x.of(1.0).where(large, none))
-    value = size.where(size.below(TINY) | size.equals(INFINITY), value)
-    return value.signed_as(x)
+    inside = size.limited(0.0, LARGE)
+    square = inside.fma(inside, 1.0)
+    value = _at_large(_log_sum(inside, Pair(square, inside.fma(inside, 1.0 - square)), True), size)
+    return size.where(size.equals(INFINITY), value).signed_as(x)
 
 
 def acosh(x: Real) -> Real:
-    """log(1 + t + sqrt(x^2 - 1)), t = x-1; log 2x for large x."""
-    large = x.at_least(LARGE)
-    inside = x.but(2.0, large)
-    square = exact_product(inside, inside)
-    below = exact_sum(square.high, -1.0)
-    root = Pair(below.high, below.low + square.low)
-    root = ordered_sum(root.high, root.low).root()
-    t = exact_sum(inside, -1.0)
-    total = exact_sum(t.high, root.high)
-    argument = _one_more(Pair(total.high, total.low + (root.low + t.low)))
-    none = x.of(0.0)
-    value = _log_pair(Pair(x, none).where(large, argument), x.of(1.0).where(large, none))
-    value = x.where(x.equals(INFINITY), value).but(0.0, x.equals(1.0))
-    return value.but(NAN, ~x.at_least(1.0))
+    """log u, u = x + sqrt(x^2 - 1); (u-1)/(u+1) = sqrt(x^2 - 1)/(x + 1)."""
+    inside = x.limited(1.0, LARGE)
+    t = inside - 1.0
+    product = exact_product(t, t)
+    square = ordered_sum(t + t, product.high)
+    value = _at_large(_log_sum(inside, Pair(square.high, square.low + product.low), False), x)
+    return x.where(x.equals(INFINITY), value).but(0.0, x.equals(1.0)).but(NAN, ~x.at_least(1.0))
+
+
+def half_log_ratio(x: Real) -> tuple[Real, Real]:
+    """(e, s): atanh x = e ln(2)/2 + atanh s for 0 <= x < 1, -0.11 < s < 0.298, s = x up to 0.27.
+
+    (1+x)/(1-x) = 2^e m, and s = (m-1)/(m+1) without m: one division. For small x the differences are one rounding each, for
+    large x they are those of 1-x, which is exact.
+    """
+    top, bottom = x + 1.0, 1.0 - x
+    e = ((top.bits() - bottom.bits()) + FIFTH) >> 52
+    power = e.power_of_two()
+    near = x.below(0.5)
+    n = x.fma(power + 1.0, 1.0 - power).where(near, (-power).fma(bottom, top))
+    d = x.fma(1.0 - power, power + 1.0).where(near, power.fma(bottom, top))
+    return e.real(), n / d
 
 
 def atanh(x: Real) -> Real:
-    """log(1 + 2x/(1-x)) / 2 for x >= 0."""
     size = x.size()
-    part = Pair(size + size, x.of(0.0)) / exact_sum(-size, 1.0)
-    value = _log_pair(_one_more(part), x.of(0.0)) * 0.5
-    value = size.where(size.below(TINY), value).but(INFINITY, size.equals(1.0)).but(NAN, ~size.at_most(1.0))
+    e, s = half_log_ratio(size)
+    z = s * s
+    low = (s * z).fma(z.polynomial(ATANH), e * (LN2_REST / 2))
+    value = e.fma(LN2 / 2, s + low)
+    value = value.but(INFINITY, size.equals(1.0)).but(NAN, ~size.at_most(1.0))
     return value.signed_as(x)
 
 
@@ -164,11 +213,7 @@ def pow(x: Real, y: Real) -> Real:
     product, low = _exponent(decomposed_normal(x), y)
     result = exp_inside(product, low)
     ordinary = x.at_least(LEAST_NORMAL) & x.below(INFINITY) & product.size().below(INSIDE)
-    builder, before = x.builder, x.builder.block
-    with builder.if_then((~ordinary).in_some_lane(), likely=False):
-        every = power_at_ends(x, y)
-        block = builder.block
-    return result.joined(before, every, block)
+    return result.otherwise(~ordinary, lambda: power_at_ends(x, y))
 
 
 def _exponent(x: tuple[Whole, Real], y: Real) -> tuple[Real, Real]:

@@ -6,7 +6,7 @@ two floats (Dekker 1971; Muller et al., Handbook of Floating-Point Arithmetic, c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,6 +200,14 @@ class Real(_Lanes):
     def joined(self, block: Any, other: Real, other_block: Any) -> Real:
         """This value where control came from `block`, else the other."""
         return self.to(_phi(self.builder, self.value, block, other.value, other_block))
+
+    def otherwise(self, seldom: Truth, other: Callable[[], Real]) -> Real:
+        """This value; in lanes where `seldom` holds the other, whose code runs only if there are such."""
+        before = self.builder.block
+        with self.builder.if_then(seldom.in_some_lane(), likely=False):
+            value = other().where(seldom, self)
+            inside = self.builder.block
+        return self.joined(before, value, inside)
 
     def nearest(self) -> Real:
         return self._call("rint")

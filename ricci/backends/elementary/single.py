@@ -14,7 +14,7 @@ from ricci.backends.elementary.circular import HALF_PI, TWO_OVER_PI, far_reduced
 from ricci.backends.elementary.error_function import DIVISOR, MIDDLE, ROOT_HALF
 from ricci.backends.elementary.exponential import CUBIC, LINEAR, LN2, LOG2_E
 from ricci.backends.elementary.inverse_circular import PI, TAN_EIGHTH
-from ricci.backends.elementary.logarithm import decomposed_normal, power_at_ends
+from ricci.backends.elementary.logarithm import decomposed_normal, half_log_ratio, power_at_ends
 from ricci.backends.elementary.real import INFINITY, NAN, Real, Whole
 from ricci.backends.elementary.roots import CBRT_2, CBRT_HALF, INVERSE_CBRT
 
@@ -49,6 +49,7 @@ DECAY = (
     *(-0.011511301547208717, 0.027751460967886173, -0.03573655609300459, 0.007249722972074163, 0.08069782087996741),
     *(-0.2190140559757243, 0.7831300368300955),
 )
+ATANH = (0.11042066644198358, 0.10952906604679906, 0.14290834515033604, 0.19999942570798468, 0.3333333343571583)
 END = 130.0  # exp of it has no counterpart in 32 bits, nor has its reciprocal
 TINY = 2.0**-12  # below it odd functions with slope 1 are x up to x^3/6
 BEYOND = 10.9  # erfc is zero
@@ -128,12 +129,14 @@ def _log_at_ends(value: Real, x: Real) -> Real:
 
 
 def log(x: Real) -> Real:
-    return _log_at_ends(_log(x), x)
+    value = _log(x)
+    return value.otherwise(~(x.above(0.0) & x.below(INFINITY)), lambda: _log_at_ends(value, x))
 
 
 def log1p(x: Real) -> Real:
     total = x + 1.0
-    return x.where(x.size().below(2.0**-25), _log_at_ends(_log(total), total))
+    value = x.where(x.size().below(2.0**-25), _log(total))
+    return value.otherwise(~(total.above(0.0) & total.below(INFINITY)), lambda: _log_at_ends(value, total))
 
 
 def softplus(x: Real) -> Real:
@@ -154,20 +157,17 @@ def acosh(x: Real) -> Real:
 
 def atanh(x: Real) -> Real:
     size = x.size()
-    value = _log((size + 1.0) / (1.0 - size)) * 0.5
-    value = size.where(size.below(TINY), value).but(INFINITY, size.equals(1.0)).but(NAN, ~size.at_most(1.0))
-    return value.signed_as(x)
+    e, s = half_log_ratio(size)
+    z = s * s
+    value = e.fma(LN2 / 2, (s * z).fma(z.polynomial(ATANH), s))
+    return value.but(INFINITY, size.equals(1.0)).but(NAN, ~size.at_most(1.0)).signed_as(x)
 
 
 def pow(x: Real, y: Real) -> Real:
     product = y * _log(x)
     result = _exp(product.limited(-END, END))
     ordinary = x.above(0.0) & x.below(INFINITY) & y.size().below(INFINITY)
-    builder, before = x.builder, x.builder.block
-    with builder.if_then((~ordinary).in_some_lane(), likely=False):
-        every = power_at_ends(x, y)
-        block = builder.block
-    return result.joined(before, every, block)
+    return result.otherwise(~ordinary, lambda: power_at_ends(x, y))
 
 
 def _circular(x: Real) -> tuple[Whole, Real, Real]:
@@ -241,7 +241,7 @@ def acos(x: Real) -> Real:
 
 
 def cbrt(x: Real) -> Real:
-    """One step of third order from a polynomial."""
+    """One step of Newton from a polynomial."""
     size = x.size()
     e, m = decomposed_normal(size)
     exponent = e.real()
@@ -250,7 +250,7 @@ def cbrt(x: Real) -> Real:
     below, above = r.below(0.0), r.above(0.0)
     y = m.polynomial(INVERSE_CBRT)
     h = (y * y * y).fma(-m, 1.0)
-    y = (y * h).fma(h.fma(2 / 9, 1 / 3), y)
+    y = (y * h).fma(1 / 3, y)
     value = m * (y * y) * whole.power_of_two() * x.of(1.0).but(CBRT_HALF, below).but(CBRT_2, above)
     return x.where(~size.above(0.0) | size.equals(INFINITY), value.signed_as(x))
 
