@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ricci.backends.elementary.real import INFINITY, NAN, Pair, Real, Whole, exact_product, exact_sum, ordered_sum
+from ricci.backends.elementary.real import INFINITY, NAN, Pair, Real, Whole, exact_product, ordered_sum
 
 LOG2_E = 1.4426950408889634
 LN2, LN2_REST = 0.6931471805599453, 2.3190468138462996e-17
@@ -82,28 +82,29 @@ def _near_one(r: Real, rest: Real) -> Real:
     return (r + (r * r).fma(r.polynomial(EXP), rest)) + 1.0
 
 
-def _half_expm1(x: Real) -> Pair:
-    """(exp x - 1) / 2 = 2^(k-1) (exp r - 1) + (2^(k-1) - 1/2) for |x| < 709.8."""
-    whole, r, rest = reduced(x)
-    power = (whole - 1).power_of_two()
-    total = exact_sum(power - 0.5, power * r)
-    return Pair(total.high, power.fma((r * r).fma(r.polynomial(EXP), rest), total.low))
-
-
 def expm1(x: Real) -> Real:
-    value = _half_expm1(x.limited(-40.0, 709.8)).sum() * 2.0
+    """2^k (exp r - 1) + (2^k - 1), halved so that the power does not overflow."""
+    whole, r, rest = reduced(x.limited(-40.0, 709.8))
+    power = (whole - 1).power_of_two()
+    leading = ordered_sum(power - 0.5, power * r)
+    value = (leading.high + power.fma((r * r).fma(r.polynomial(EXP), rest), leading.low)) * 2.0
     return x.where(x.size().below(2.0**-54), value)
 
 
 def tanh(x: Real) -> Real:
     """P/(P + 1) with P = (exp 2x - 1)/2 for x >= 0; 1 from 20 on."""
     size = x.size()
-    inside = size.limited(0.0, 20.0)
-    part = _half_expm1(inside + inside)
-    part = ordered_sum(part.high, part.low)
-    whole = exact_sum(part.high, 1.0)
-    value = (part / Pair(whole.high, whole.low + part.low)).high
-    return size.where(size.below(TINY), value).signed_as(x)
+    whole, r, rest = reduced(size.limited(0.0, 20.0) * 2.0)
+    power = (whole - 1).power_of_two()
+    turned = power * r
+    tail = power * (r * r).fma(r.polynomial(EXP), rest)
+    above = power + 0.5
+    top, bottom = ordered_sum(power - 0.5, turned), ordered_sum(above, turned)
+    top_low, bottom_low = top.low + tail, bottom.low + (tail + (0.5 - (above - power)))
+    reciprocal = 1.0 / (bottom.high + bottom_low)
+    value = (top.high + top_low) * reciprocal
+    missed = (-value).fma(bottom.high, top.high) + (-value).fma(bottom_low, top_low)
+    return size.where(size.below(TINY), missed.fma(reciprocal, value)).signed_as(x)
 
 
 def _hyperbolic(x: Real) -> tuple[Real, Real, Real, Real, Real]:
@@ -117,11 +118,11 @@ def _hyperbolic(x: Real) -> tuple[Real, Real, Real, Real, Real]:
 
 
 def sinh(x: Real) -> Real:
-    """The leading parts a - b and (a + b) r may cancel: their sum is a pair."""
+    """The leading parts a - b and (a + b) r, the smaller, may cancel: their sum is a pair."""
     size = x.size()
     total, difference, cosh_rest, r, sinh_rest = _hyperbolic(size.limited(0.0, 710.6))
     turned = exact_product(r, total)
-    leading = exact_sum(difference, turned.high)
+    leading = ordered_sum(difference, turned.high)
     low = (leading.low + turned.low) + difference.fma(cosh_rest, total * sinh_rest)
     value = (leading.high + low) * 2.0
     return size.where(size.below(TINY), value).signed_as(x)

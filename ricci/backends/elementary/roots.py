@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ricci.backends.elementary.logarithm import decomposed
-from ricci.backends.elementary.real import INFINITY, Pair, Real, exact_product, ordered_sum
+from ricci.backends.elementary.logarithm import LEAST_NORMAL, decomposed, decomposed_normal
+from ricci.backends.elementary.real import INFINITY, Pair, Real, Whole, exact_product, ordered_sum
 
 # a^(-1/3) for sqrt(1/2) <= a <= sqrt 2, error 2^-17
 INVERSE_CBRT = (
@@ -19,25 +19,31 @@ HUGE, SMALL, SCALE = 2.0**500, 2.0**-500, 2.0**600
 
 
 def cbrt(x: Real) -> Real:
+    size = x.size()
+    value = _root(decomposed_normal(size))
+    seldom = ~(size.at_least(LEAST_NORMAL) & size.below(INFINITY))
+    value = value.otherwise(seldom, lambda: size.where(~size.above(0.0) | size.equals(INFINITY), _root(decomposed(size))))
+    return value.signed_as(x)
+
+
+def _root(parts: tuple[Whole, Real]) -> Real:
     """2^q cbrt a with a = 2^r m, r = -1, 0, 1: y = a^(-1/3) by a polynomial and one step of Newton, then a y^2 by another.
 
     What a y^2 misses is found by a fused multiply-add (Muller et al., Handbook of Floating-Point Arithmetic); below 1 ulp.
     """
-    size = x.size()
-    e, m = decomposed(size)
+    e, m = parts
     exponent = e.real()
     q, whole = exponent.rounded(1 / 3)
     r = q.fma(-3.0, exponent)
     below, above = r.below(0.0), r.above(0.0)
-    a = m * x.of(1.0).but(0.5, below).but(2.0, above)
-    y = m.polynomial(INVERSE_CBRT) * x.of(1.0).but(CBRT_2, below).but(CBRT_HALF, above)
+    a = m * m.of(1.0).but(0.5, below).but(2.0, above)
+    y = m.polynomial(INVERSE_CBRT) * m.of(1.0).but(CBRT_2, below).but(CBRT_HALF, above)
     h = (y * y * y).fma(-a, 1.0)
     y = (y * h).fma(1 / 3, y)
     square = y * y
     root = a * square
     rest = (-root).fma(root * root, a)
-    value = (rest * square).fma(1 / 3, root) * whole.power_of_two()
-    return x.where(~size.above(0.0) | size.equals(INFINITY), value.signed_as(x))
+    return (rest * square).fma(1 / 3, root) * whole.power_of_two()
 
 
 def hypot(x: Real, y: Real) -> Real:

@@ -129,14 +129,12 @@ def _log_at_ends(value: Real, x: Real) -> Real:
 
 
 def log(x: Real) -> Real:
-    value = _log(x)
-    return value.otherwise(~(x.above(0.0) & x.below(INFINITY)), lambda: _log_at_ends(value, x))
+    return _log_at_ends(_log(x), x)
 
 
 def log1p(x: Real) -> Real:
     total = x + 1.0
-    value = x.where(x.size().below(2.0**-25), _log(total))
-    return value.otherwise(~(total.above(0.0) & total.below(INFINITY)), lambda: _log_at_ends(value, total))
+    return x.where(x.size().below(2.0**-25), _log_at_ends(_log(total), total))
 
 
 def softplus(x: Real) -> Real:
