@@ -286,14 +286,15 @@ def overlap(program: Program) -> list[Any]:
     plan = schedule(program, "advance")
     kernels = {id(step): lower_launch(plan, step) for step in steps_of(plan.steps) if isinstance(step, Launch)}
     found = next((tiling_of(step, kernels) for step in plan.steps if isinstance(step, While)), None)
-    if isinstance(found, Tiling):
-        rows = found.right.step
-        return [
-            Choice(
-                "steps", "overlap", f"each stays {rows} row{'s' * (rows != 1)} behind the one before, where fields leave the second cache"
-            )
-        ]
-    return [] if found is None else [Choice("steps", "one by one", found)]
+    if not isinstance(found, Tiling):
+        return [] if found is None else [Choice("steps", "one by one", found)]
+    if found.alone:
+        return [Choice("stages", "overlap", f"the last stays {_rows(found.right.most)} behind the first; steps do not: {found.alone}")]
+    return [Choice("steps", "overlap", f"each stays {_rows(found.right.step)} behind the one before, where fields leave the second cache")]
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
 
 
 def kernel_names(executable: Any) -> list[str]:

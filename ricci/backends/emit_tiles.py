@@ -1,4 +1,5 @@
-"""The text of a loop whose steps overlap (`lowering/tiling.py`): several steps on the rows of a band while they are in cache.
+"""The text of a loop whose launches overlap (`lowering/tiling.py`): those of several steps, or of one, on the rows of a band while they are
+in cache.
 
 A block of steps is done in five parts: scalars of the steps ahead, taking nothing that kernels find into account; bands of each thread's
 slab of rows; the triangles between slabs; the scalars again, with what the kernels found; and so on until the loop ends.
@@ -46,7 +47,7 @@ class TileWriter:
         """The loop; it ends before the end where too few rows are left for several steps."""
         self._number()
         self._extents()
-        self.body.line("while tile_most > 1 and seen(gate, 1) == 0:")
+        self.body.line("while tile_most > 0 and seen(gate, 1) == 0:")
         outer = self.body.frame
         lines = [*self._nested(self._head), *self._ahead()]
         lines += [*self._bands(), "gone = meet(gate, gone, threads)", *self._triangles(), "gone = meet(gate, gone, threads)"]

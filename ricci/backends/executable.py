@@ -57,10 +57,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class Overlap:
-    """A loop whose steps may overlap: the slots that it touches, and how many rows one step stays behind the one before."""
+    """A loop whose launches may overlap: the slots that it touches, how many rows the last launch of a step stays behind the first, and
+    one step behind the one before (None: steps wait for each other)."""
 
     slots: tuple[str, ...]
-    lag: int
+    within: int
+    lag: int | None
 
 
 @dataclass(frozen=True)
@@ -195,17 +197,19 @@ class Executable:
         left, out of a share of the third. Fields that fit into the second cache gain nothing.
         """
         if self.block is not None or not self.program.overlaps:
-            return self.block or (1, 1)
+            return self.block or (0, 1)
         machine = machine_record.machine()
         overlap = self.program.overlaps[0]
         kinds = {slot.name: np.dtype(self.dtype(slot.kind)).itemsize for slot in self.program.needs.slots}
         layouts = {name: storage.layouts[name] for name in overlap.slots if storage.layouts[name].strides}
         if sum(one.length * kinds[name] for name, one in layouts.items()) <= machine.levels[1].bytes:
-            return 1, 1
+            return 0, 1
         row = sum(one.strides[0] * kinds[name] for name, one in layouts.items())
         near, far = machine.levels[1].bytes, machine.levels[2].bytes / machine.cores
         band = max(int(FILLED * near / row), 1)
-        return max(min((int(FILLED * far / row) - band) // max(overlap.lag, 1), MOST_STEPS), 1), band
+        left = int(FILLED * far / row) - band - overlap.within
+        steps = 0 if left < 0 else 1 if overlap.lag is None else min(1 + left // max(overlap.lag, 1), MOST_STEPS)
+        return (0 if steps == 1 and overlap.within == 0 else steps), band
 
     def view(
         self,

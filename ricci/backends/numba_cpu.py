@@ -102,7 +102,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
         tuple(bare(s) for s in plan.steps if isinstance(s, Call)),
         tuple(nest_points(plan)),
         plan.orderings,
-        tuple(Overlap(t.slots, t.right.step) for t in tilings.values()),
+        tuple(Overlap(t.slots, t.right.most, None if t.alone else t.right.step) for t in tilings.values()),
     )
 
 

@@ -51,17 +51,18 @@ class Lags:
 
 @dataclass(frozen=True)
 class Tiling:
-    """A loop whose steps may overlap. `slots`: all that its launches touch."""
+    """A loop whose launches may overlap, of several steps or of one (`alone`: why not of several). `slots`: all that its launches touch."""
 
     launches: tuple[Launch, ...]
     right: Lags
     left: Lags
     around: bool
     slots: tuple[str, ...]
+    alone: str = ""
 
 
 def tiling_of(loop: While, kernels: Mapping[int, Kernel]) -> Tiling | str:
-    """How the steps of a loop may overlap, or why they may not. `kernels` by identity of the launch."""
+    """How the launches of a loop may overlap, or why they may not. `kernels` by identity of the launch."""
     other = next((s for s in (*loop.head, *loop.body) if not isinstance(s, (Assign, Rebind, Swap, Launch))), None)
     if other is not None:
         return f"a step holds a {type(other).__name__}"
@@ -69,21 +70,45 @@ def tiling_of(loop: While, kernels: Mapping[int, Kernel]) -> Tiling | str:
     if not launches or any(isinstance(s, Launch) for s in loop.head):
         return "a step launches nothing"
     found = [kernels[id(launch)] for launch in launches]
-    return _scalars_object(loop, found) or _shapes_object(found) or _overlapping(loop, launches, found)
+    alone = _steps_hang_together(loop, found)
+    refused = _scalars_object(loop, kernels) or _shapes_object(found)
+    if not refused and alone and len(launches) == 1:
+        refused = alone
+    return refused or _overlapping(loop, launches, found, alone)
 
 
 # scalars
 
 
-def _scalars_object(loop: While, kernels: Sequence[Kernel]) -> str:
-    """Why what kernels are given hangs on what kernels found; "" if it does not."""
+def _scalars_object(loop: While, kernels: Mapping[int, Kernel]) -> str:
+    """Why launches of one step wait for what others find; "" if they do not."""
+    found: set[Term] = set()
+    for s in (*loop.head, *loop.body):
+        if isinstance(s, Assign) and s.leaves:
+            return "an element of an array decides"
+        if isinstance(s, Swap) and _launches_follow(loop, s):
+            return "slots are exchanged within a step"
+        if isinstance(s, Launch):
+            kernel = kernels[id(s)]
+            if any(op not in ORDERLESS for _, op in kernel.totals):
+                return "a sum is taken in every step"
+            if any(t in found for t in kernel.scalars):
+                return "what a launch finds decides the next one"
+            found |= {total for total, _ in kernel.totals}
+        found |= {t for t, value in _values(s) if found & set(symbols([value]))}
+    return ""
+
+
+def _launches_follow(loop: While, step: Swap) -> bool:
+    place = next(k for k, s in enumerate(loop.body) if s is step)
+    return any(isinstance(s, Launch) for s in loop.body[place:])
+
+
+def _steps_hang_together(loop: While, kernels: Sequence[Kernel]) -> str:
+    """Why a step cannot begin before the one before has ended; "" if it can."""
     body = (*loop.head, *loop.body)
-    if any(isinstance(s, Assign) and s.leaves for s in body):
-        return "an element of an array decides"
     if any(isinstance(s, Swap) and s.condition is not None for s in body):
         return "steps may be rejected"
-    if any(op not in ORDERLESS for kernel in kernels for _, op in kernel.totals):
-        return "a sum is taken in every step"
     found = {total for kernel in kernels for total, _ in kernel.totals}
     while True:
         more = {t for s in body for t, value in _values(s) if t not in found and found & set(symbols([value]))}
@@ -114,7 +139,7 @@ def _shapes_object(kernels: Sequence[Kernel]) -> str:
     return ""
 
 
-def _overlapping(loop: While, launches: tuple[Launch, ...], kernels: Sequence[Kernel]) -> Tiling | str:
+def _overlapping(loop: While, launches: tuple[Launch, ...], kernels: Sequence[Kernel], alone: str) -> Tiling | str:
     reaches: list[tuple[Reach, ...]] = []
     written = {s.array for kernel in kernels for s in _stored(kernel.body)}
     for kernel in kernels:
@@ -125,14 +150,14 @@ def _overlapping(loop: While, launches: tuple[Launch, ...], kernels: Sequence[Ke
     around = any(r.around for own in reaches for r in own)
     if around and len({kernel.extent for kernel in kernels}) > 1:
         return "a periodic axis has rows of several counts"
-    order = _order(loop)
+    order = _turns(loop, 0, {}) if alone else _order(loop)
     if order is None:
         return "slots do not come back to their places"
     right = _lags(order, reaches, lambda before, after: after.most - before.least)
     left = _lags(order, reaches, lambda before, after: before.most - after.least)
     if right is None or left is None:
         return "a step reaches too far"
-    return Tiling(launches, right, left, around, tuple(sorted({a.name for kernel in kernels for a in kernel.arrays})))
+    return Tiling(launches, right, left, around, tuple(sorted({a.name for kernel in kernels for a in kernel.arrays})), alone)
 
 
 def _stored(body: Sequence[Statement]) -> Iterator[Store | Add]:
@@ -234,7 +259,7 @@ def _turns(loop: While, step: int, arrays: dict[str, str]) -> list[Turn]:
     for s in loop.body:
         if isinstance(s, Launch):
             out.append((step, len(out), dict(arrays)))
-        elif isinstance(s, Swap):
+        elif isinstance(s, Swap) and arrays:
             left, right = s.left.name, s.right.name
             arrays[left], arrays[right] = arrays[right], arrays[left]
     return out

@@ -10,7 +10,7 @@ from ricci.errors import RicciError, Source
 from ricci.faces.execute import Settings, execute
 from ricci.faces.explained import explained
 
-BLOCKS = [(2, 1), (3, 2), (7, 3), (32, 4), (64, 1000)]
+BLOCKS = [(1, 3), (2, 1), (3, 2), (7, 3), (32, 4), (64, 1000)]
 SIDES = {
     "periodic": ("periodic", "periodic", ""),
     "values": ("", "", "boundary u on x.lo, x.hi: u = sin(3*t)\nboundary u on y.lo, y.hi: u = 0\n"),
@@ -61,7 +61,7 @@ def results(loop, block, threads):
 
 def assert_same_bits(loop, blocks=BLOCKS, threads=(1, 2, 3)):
     assert loop[0].program.overlaps
-    plain = results(loop, (1, 1), 1)
+    plain = results(loop, (0, 1), 1)
     for block in blocks:
         for n in threads:
             found = results(loop, block, n)
@@ -155,7 +155,7 @@ def test_a_run_that_fails_ends_at_the_same_step(called):
         execute(Source("m.model", text), Settings(), write=False)
     assert raised.value.diagnostics[0].code.startswith("E07")
     loop = called[-1]
-    plain = results(loop, (1, 1), 1)
+    plain = results(loop, (0, 1), 1)
     for block in BLOCKS:
         for threads in (1, 2):
             found = results(loop, block, threads)
@@ -183,25 +183,36 @@ def test_random_systems(called):
         assert_same_bits(loop_of(text, called), blocks=[(2, 1), (5, 3), (32, 6)], threads=(1, 2))
 
 
-@pytest.mark.parametrize("method", ["dp54", "trbdf2(dt=1e-3)"])
-def test_steps_that_hang_on_each_other_do_not_overlap(method, called):
-    text = model("periodic", EQUATIONS["heat"], method)
+@pytest.mark.parametrize("method", ["bs32", "dp54"])
+@pytest.mark.parametrize("sides", ["periodic", "values"])
+def test_stages_of_steps_that_may_be_rejected(sides, method, called):
+    """Within one step launches overlap; steps wait for what the last one found."""
+    loop = loop_of(model(sides, EQUATIONS["variable"], method, "x=61, y=18", "t=0.05"), called)
+    assert loop[0].program.overlaps[0].lag is None
+    loop[1]["ctl:dt"], loop[1]["ctl:tol"] = np.float64(0.05), np.float64(1e-10)  # the first steps are rejected
+    plain = assert_same_bits(loop, blocks=[(1, 1), (1, 2), (1, 7), (1, 1000)])
+    assert plain["ctl:rejected"] > 0
+
+
+def test_implicit_steps_do_not_overlap(called):
+    text = model("periodic", EQUATIONS["heat"], "trbdf2(dt=1e-3)")
     assert not loop_of(text, called)[0].program.overlaps
 
 
 def test_explain_says_whether_steps_overlap():
     def said(method):
         text = explained(Source("m.model", model("periodic", EQUATIONS["heat"], method)), Settings()).to_text()
-        return next(line for line in text.splitlines() if line.startswith("steps "))
+        return next(line for line in text.splitlines() if line.startswith(("steps ", "stages ")))
 
     assert said("heun(dt=1e-4)") == "steps overlap: each stays 2 rows behind the one before, where fields leave the second cache"
-    assert said("dp54") == "steps one by one: steps may be rejected"
+    assert said("dp54") == "stages overlap: the last stays 6 rows behind the first; steps do not: steps may be rejected"
+    assert said("trbdf2(dt=1e-3)").startswith("steps one by one: ")
 
 
 def test_blocks_fit_into_caches(called):
     one, _, sizes = loop_of(model("periodic", EQUATIONS["heat"]), called)
     one.block = None
-    assert one._tiles(one.storage(sizes)) == (1, 1)  # it all lies in the second cache
+    assert one._tiles(one.storage(sizes)) == (0, 1)  # it all lies in the second cache
     large = one.storage(sizes | dict.fromkeys((d for d in one.program.signature.dims if ":" not in d), 4096))
     steps, rows = one._tiles(large)
     assert 8 <= steps <= 32
