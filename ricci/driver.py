@@ -341,7 +341,10 @@ def key(program: Program, name: str, integrator: Any, opt: int) -> str:
             sizes["level of memory"] = place(grid, this_machine())
     numbers = (sorted(sizes.items()), sorted(program.coordinates), sorted((d.name, d.lower) for d in program.dims.values()))
     machine = sorted(this_machine().to_json().items())
-    return kept.key([repr(part) for part in (name, opt, functions, states, arguments, origins, method, numbers, machine)])
+    rules = [
+        (r.name, r.left.digest.hex(), r.right.digest.hex(), r.both, [(fact, s.digest.hex()) for fact, s in r.given]) for r in program.rules
+    ]
+    return kept.key([repr(part) for part in (name, opt, functions, states, arguments, origins, method, numbers, machine, rules)])
 
 
 def main_solve(model: Model) -> Solve | None:

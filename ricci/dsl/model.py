@@ -155,6 +155,24 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Equality:
+    """`rule name: left -> right when ...`: left = right wherever the facts of `given` hold; `both`: read from right to left too.
+
+    Symbols without axes are variables: they stand for any value. `source` and `line` are where it stands.
+    """
+
+    name: str
+    left: Term
+    right: Term
+    both: bool
+    given: tuple[tuple[str, Term], ...]
+    source: str
+    line: int
+    text: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
 class Check:
     """Conjunction of comparisons (`condition` is the whole bool term when the check is not a plain conjunction)."""
 
@@ -305,6 +323,7 @@ class Model:
     checks: list[Check] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
     plots: list[Plot] = field(default_factory=list)
+    rules: list[Equality] = field(default_factory=list)
     unsupported: list[Unsupported] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
     spans: Mapping[Term, frozenset[Span]] = field(default_factory=dict)  # origins of terms

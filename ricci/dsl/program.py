@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ricci.dsl.model import Load, Unit
+from ricci.dsl.model import Equality, Load, Unit
 from ricci.dsl.term import Function, Term
 from ricci.dsl.types import Dim
 from ricci.errors import Span
@@ -125,6 +125,7 @@ class Program:
     statement: Span | None = None  # the `solve` that is run, for remedies
     time_unit: Unit = Unit()
     counts: dict[str, Function] = field(default_factory=dict)  # `flops(L)`, a symbol of functions here -> what is counted
+    rules: tuple[Equality, ...] = ()  # of the model, for the optimizer
 
     def with_functions(self, new: dict[str, Function]) -> Program:
         return replace(self, functions={**self.functions, **new})

@@ -26,9 +26,10 @@ from ricci.egraph.ruleset import Rule, all_rules, relevant
 from ricci.egraph.space import Node
 from ricci.egraph.structure import Facts
 from ricci.egraph.terms import Loader, Reader, stated
+from ricci.egraph.userrules import PHASE, compiled
 from ricci.egraph.verified import Author, Refusal, VerifiedSpace
 from ricci.egraph.verify import mismatch
-from ricci.errors import Diagnostic, RicciError
+from ricci.errors import Diagnostic, RicciError, UnsoundRule
 from ricci.machine import DEFAULT, Machine
 
 ENGINE = ("rules", "rules of the e-graph")  # who proposes what comes back from the engine
@@ -72,10 +73,11 @@ def optimize(program: Program, level: int = 2, machine: Machine = DEFAULT, predi
     report = Report(level)
     if level <= 0:
         return program, report
+    own_rules = [rule for equality in program.rules for rule in compiled(equality)]
     functions = {}
     for name, function in program.functions.items():
         try:
-            functions[name], own = optimize_function(function, level, machine, program.sizes, routines_of(name), predict)
+            functions[name], own = optimize_function(function, level, machine, program.sizes, routines_of(name), predict, own_rules)
         except Exception as error:
             functions[name], own = function, given_up(function, Price("time", machine), program.sizes, error)
         if own is not None:
@@ -92,17 +94,20 @@ def optimize_function(
     sizes: dict[str, int] | None = None,
     routines: frozenset[str] = frozenset(),
     predict: Predict | None = None,
+    own_rules: Sequence[Rule] = (),
 ) -> tuple[Function, FunctionReport | None]:
     """One function, as `optimize`. The report is None where nothing could be done (level 0 and 1, functions of leaves).
 
-    `routines` are those of libraries that may be called where the function is: inside of compiled loops none are.
+    `routines` are those of libraries that may be called where the function is: inside of compiled loops none are. `own_rules` are
+    those of the model, beside the shipped ones.
     """
     if level <= 1 or not computes(function.roots):
         return function, None
     if not worthwhile(function.roots):
         return function, too_large(function, Price("time", machine), sizes or {})
-    start, found = _with_optimized_bodies(function, level, machine, sizes or {})
-    run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {}, routines=routines)
+    start, found = _with_optimized_bodies(function, level, machine, sizes or {}, own_rules)
+    rules = [*all_rules(), *own_rules]
+    run = Optimization(start.roots, LEVELS[min(level, 3)], Price("time", machine), sizes or {}, rules=rules, routines=routines)
     run.judge = None if predict is None else lambda roots: predict(with_results(function, roots))
     roots = run.result()
     report = run.report(function.name, [name for name, _ in function.results])
@@ -135,7 +140,9 @@ def said(error: Exception) -> str:
     return f"{type(error).__name__}: {text.partition(chr(10))[0]}"
 
 
-def _with_optimized_bodies(function: Function, level: int, machine: Machine, sizes: dict[str, int]) -> tuple[Function, list[Diagnostic]]:
+def _with_optimized_bodies(
+    function: Function, level: int, machine: Machine, sizes: dict[str, int], own_rules: Sequence[Rule]
+) -> tuple[Function, list[Diagnostic]]:
     """The function with the bodies of its recurrences and loops optimized, innermost first; what their reports say."""
     said: list[Diagnostic] = []
 
@@ -143,7 +150,7 @@ def _with_optimized_bodies(function: Function, level: int, machine: Machine, siz
         renewed = term if args == term.args else OPERATORS[term.op].rebuild(term, args)
         if renewed.op not in ("scan", "iterate"):
             return renewed
-        bodies = [optimize_function(f, level, machine, sizes) for f in subfunctions(renewed)]
+        bodies = [optimize_function(f, level, machine, sizes, own_rules=own_rules) for f in subfunctions(renewed)]
         said.extend(d for _, report in bodies if report is not None for d in report.diagnostics)
         return with_subfunctions(renewed, [body for body, _ in bodies])
 
@@ -264,8 +271,12 @@ class Optimization:
     def _saturated(self, rules: Sequence[Rule]) -> Found | None:
         """Run the rules; if they propose what is not equal, blame those that do so alone and go on with the others."""
         seen = len(self.space.refused)
-        with self.space.by(*ENGINE):
-            found = saturate(self.loader, self.before, rules, Ranges(self.space, self.stated), self.level.budget)
+        try:
+            with self.space.by(*ENGINE):
+                found = saturate(self.loader, self.before, rules, Ranges(self.space, self.stated), self.level.budget)
+        except UnsoundRule as error:
+            return self._without_own(rules, error)
+        self._tell_bounds(rules, found)
         refused = self.space.refused[seen:]
         if not refused or found is None:
             return found
@@ -275,6 +286,25 @@ class Optimization:
         self.space.refused += [Refusal(a, refused[0].left, refused[0].right, refused[0].difference) for a in authors]
         rest = [r for r in rules if r not in wrong]
         return self._saturated(rest) if wrong and rest else found
+
+    def _without_own(self, rules: Sequence[Rule], error: UnsoundRule) -> Found | None:
+        """Rules of the model that lead to a contradiction are left out, all of them; a contradiction among shipped ones is a defect."""
+        own = [r for r in rules if r.phase == PHASE]
+        if not own:
+            raise error
+        message = "rules of the model contradict each other or the arithmetic: none of them is used here"
+        self.diagnostics.append(Diagnostic("W0904", message, notes=(_named(own), said(error))))
+        return self._saturated([r for r in rules if r.phase != PHASE])
+
+    def _tell_bounds(self, rules: Sequence[Rule], found: Found | None) -> None:
+        """A diagnostic where the bounds of the search ended what rules of the model make more and more of."""
+        if found is None or found.rows <= self.level.budget.rows:
+            return
+        own = [r for r in rules if r.phase == PHASE and r.name in found.fired]
+        if own:
+            message = f"rules of the model make more and more forms: the search ended at {found.rows} rows"
+            fired = ", ".join(f"{found.fired[r.name]} by `{r.name}`" for r in own)
+            self.diagnostics.append(Diagnostic("W0905", message, notes=(_named(own), f"matches: {fired}")))
 
     def _unsound(self, rule: Rule) -> bool:
         """Whether a rule alone proposes what is not equal."""
@@ -290,6 +320,11 @@ class Optimization:
             worst.setdefault(refusal.author, refusal)
         for (phase, name), refusal in worst.items():
             said = f"at a random point its sides differ by {refusal.difference:.2e} (relative to the larger)"
+            own = [r for r in self.rules if (r.phase, r.name) == (phase, name) and phase == PHASE]
+            if own:
+                message = f"the rule `{name}` of the model proposed a form that is not equal; it was refused"
+                self.diagnostics.append(Diagnostic("W0903", message, notes=(_named(own), said)))
+                continue
             remark = defects.write(None, {"proposed by": f"{phase}: {name}", "difference": said, "source": self._source_text()})
             message = f"`{name}` ({phase}) proposed a form that is not equal; it was refused"
             self.diagnostics.append(Diagnostic("W0903", message, notes=(said, remark)))
@@ -375,6 +410,11 @@ class Optimization:
         authors = Counter(self.space.origin.get(self.extraction.choice[c]) for c in order)
         fired = set() if self.engine is None else set(self.engine.fired)
         return [replace(s, chosen=authors[ENGINE if s.name in fired else (s.phase, s.name)]) for s in steps]
+
+
+def _named(rules: Sequence[Rule]) -> str:
+    """Rules with the places of their texts."""
+    return ", ".join(f"`{r.name}` ({r.where})" for r in rules)
 
 
 def _function(name: str, roots: Sequence[Term]) -> Function:

@@ -64,6 +64,7 @@ def describe(model: Any) -> str:
         (len(model.layers), "layer", "layers"),
         (len(model.lets), "definition", "definitions"),
         (len(model.checks), "check", "checks"),
+        (len(model.rules), "rule", "rules"),
     ]
     said = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
     return "ok: " + ", ".join(said) if said else "ok: nothing is declared"

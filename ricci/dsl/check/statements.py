@@ -17,6 +17,7 @@ from ricci.dsl.check.equations import Candidate, Formulas, formulas_of, match, r
 from ricci.dsl.check.expressions import compared, scalar_of
 from ricci.dsl.check.iterations import read_iterate
 from ricci.dsl.check.looks import computed, read_output, read_plot, refuse_end, refuse_moving
+from ricci.dsl.check.rules import read_rule
 from ricci.dsl.check.scope import Failed, Scope, in_order
 from ricci.dsl.check.solve_options import counted, read_solve, result_of
 from ricci.dsl.check.values import Value
@@ -220,7 +221,7 @@ def _observe(statement: tree.Statement, declarer: Declarer) -> None:
         case tree.Run():
             _run(statement, declarer)
         case tree.RewriteRule():
-            checker.lacking(f"the rule `{statement.name.id}`", statement.span)
+            checker.model.rules.append(read_rule(statement, declarer))
         case tree.Iterate():
             read_iterate(statement, declarer)
         case tree.Version():

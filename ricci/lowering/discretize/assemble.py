@@ -373,6 +373,7 @@ class Assembly:
             self.options.span,
             self.model.time_unit,
             dict(self.model.counts),
+            tuple(self.model.rules),
         )
 
 
