@@ -48,7 +48,7 @@ CLASSES = {
     **dict.fromkeys(("tanh", "sinh", "cosh", "tan", "atan", "cbrt", "sigmoid"), "tanh"),
     **dict.fromkeys(("asinh", "acosh", "atanh", "atan2", "erf", "erfc", "softplus", "gelu", "gelu_tanh"), "inverse"),
 }
-ALONE = frozenset({"mod", "floordiv", "sign", "isfinite", "heaviside", "complex", "im"})  # have no form in vectors: one result at a time
+ALONE = frozenset({"mod", "floordiv", "complex", "im"})  # have no form in vectors: one result at a time
 STORE = 2.0  # arrays moved when a value is stored and read again
 CROSSING = 0.5  # of the reads at other points lie across two lines of a cache: those along the axis of the vectors
 GUARD = 2.0  # comparisons of a guarded read

@@ -36,6 +36,8 @@ VECTOR_FUNCTIONS = {
     "recip": "1.0 / {0}",
     "relu": "maximum({0}, 0.0)",
     "abs2": "{0} * {0}",
+    "sign": "choose({0} > 0.0, 1.0, choose({0} < 0.0, -1.0, {0} + 0.0))",
+    "heaviside": "choose({0} > 0.0, 1.0, choose({0} < 0.0, 0.0, {0} + 0.5))",
     **{name: f"elementary.{name}({', '.join(f'{{{k}}}' for k in range(arguments_of(name)))})" for name in FUNCTIONS},
 }
 COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -419,6 +421,8 @@ class Expressions:
             return f"{self._operand(term.args[0])} {LOGIC[name]} {self._operand(term.args[1])}"
         if name == "not":
             return f"{self._operand(term.args[0])} ^ True"
+        if name == "isfinite" and Kind.COMPLEX not in kinds:
+            return f"magnitude({self._as(term.args[0], Kind.REAL)}) < infinity"
         if Kind.COMPLEX in kinds or term.kind == Kind.COMPLEX:
             spelling = SCALARS[name].python_complex or SCALARS[name].python
             texts = [self._as(a, Kind.REAL if name == "complex" else Kind.COMPLEX) for a in term.args]

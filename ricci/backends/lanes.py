@@ -11,7 +11,7 @@ from ricci.dsl.types import Kind
 from ricci.lowering import kernel as ir
 from ricci.lowering.kernel import Holds, Kernel, Leaf, Load, Loop, Number, Statement
 
-VECTOR_MAPS = frozenset(VECTOR_FUNCTIONS) | {"where", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "group"}
+VECTOR_MAPS = frozenset(VECTOR_FUNCTIONS) | {"where", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not", "group", "isfinite"}
 
 
 def leaf_axes(leaf: Leaf) -> set[str]:

@@ -93,7 +93,7 @@ def probes() -> list[Probe]:
         ("quotient", (build.divide(u, positive),), INNER + LARGE),
         ("root", (build.apply("sqrt", positive),), INNER + LARGE),
         ("choice", (build.where(build.apply("lt", u, v), build.mul(u, v), build.apply("max2", u, w)),), INNER + LARGE),
-        *[(name, (build.apply(name, positive),), INNER) for name in ("exp", "log", "sin", "tanh", "asinh", "lgamma")],
+        *[(name, (build.apply(name, positive),), INNER) for name in ("exp", "log", "sin", "tanh", "erf", "lgamma")],
         ("power", (build.apply("pow", positive, v),), INNER),
         ("gathered", (build.gather(u, "y", build.rename(place, {"y": "j"})),), INNER + LARGE),
         ("product", (build.contract([(u, {}), (_field("b", {"y": M, "z": K}), {})], {"y": M}),), PRODUCTS),

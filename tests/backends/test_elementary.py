@@ -7,6 +7,7 @@ import mpmath
 import numba
 import numpy as np
 import pytest
+from running import assert_close, expected, symbol, values_for
 
 from ricci.backends.elementary import compiled
 from ricci.backends.elementary.catalogue import FUNCTIONS, arguments_of
@@ -16,7 +17,6 @@ from ricci.backends.vectors import load1, load8, load16, store1, store8, store16
 from ricci.dsl import build
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.term import Function
-from tests.backends.running import assert_close, expected, symbol, values_for
 
 UNITS, UNITS_32 = 1.5, 0.75  # in the last place, of every function everywhere; the claim is 2
 LIBRARY = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sin", "cos", "sincos", "tan", "asin", "acos", "atan", "atan2"}
@@ -274,3 +274,22 @@ def test_a_function_without_vectors_is_called():
     x = symbol("x", a="n")
     function = Function("f", (x,), (("r", build.apply("lgamma", x)),))
     assert called(compile_function(function, use_cache=False).asm()) == {"lgamma"}
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+def test_steps_are_vectors(dtype):
+    """sign, heaviside and isfinite of no numbers, infinities and zeros, in a kernel that keeps its vectors."""
+    x = symbol("x", a="n")
+    results = [
+        build.apply("sign", x),
+        build.apply("heaviside", x),
+        build.where(build.apply("isfinite", x), build.scale(2, x), build.const(7)),
+    ]
+    function = Function("f", (x,), tuple((str(k), r) for k, r in enumerate(results)))
+    executable = compile_function(function, dtype=dtype, use_cache=False)
+    assert executable.source.count(f" store{vector_lanes() * (2 if dtype == 'f32' else 1)}(") == 3
+    values_ = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -3.0, 2.5] * 3, dtype.replace("f", "float"))
+    found, wanted = executable({"x": values_}, {"n": 24}, 1), expected(function, {"x": values_}, {"n": 24})
+    for name in "012":
+        assert np.array_equal(found[name], wanted[name].astype(values_.dtype), equal_nan=True)
+        assert name == "2" or np.array_equal(np.signbit(found[name][3:]), np.signbit(wanted[name][3:])), name

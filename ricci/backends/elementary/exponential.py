@@ -108,30 +108,31 @@ def tanh(x: Real) -> Real:
 
 
 def _hyperbolic(x: Real) -> tuple[Real, Real, Real, Real, Real]:
-    """(a + b, a - b, cosh r - 1, r, sinh r - r) for 0 <= x <= 710.6; a = 2^(k-2), b = 2^(-k-2), which counts for small k only."""
+    """(a, b, cosh r - 1, r, sinh r - r) for 0 <= x <= 710.6; a = 2^(k-2), b = 2^(-k-2), which counts for small k only."""
     whole, r, rest = reduced(x)
     square = r * r
     sinh = (square * r).fma(square.polynomial(SINH), rest)
     cosh = r.fma(rest, square * square.fma(square.polynomial(COSH), 0.5))
-    a, b = (whole - 2).power_of_two(), ((whole ^ -1) - 1).power_of_two().but(0.0, x.above(18.36))
-    return a + b, a - b, cosh, r, sinh
+    return (whole - 2).power_of_two(), ((whole ^ -1) - 1).power_of_two().but(0.0, x.above(40.0)), cosh, r, sinh
 
 
 def sinh(x: Real) -> Real:
     """The leading parts a - b and (a + b) r, the smaller, may cancel: their sum is a pair."""
     size = x.size()
-    total, difference, cosh_rest, r, sinh_rest = _hyperbolic(size.limited(0.0, 710.6))
+    a, b, cosh_rest, r, sinh_rest = _hyperbolic(size.limited(0.0, 710.6))
+    total, difference = a + b, ordered_sum(a, -b)
     turned = exact_product(r, total)
-    leading = ordered_sum(difference, turned.high)
-    low = (leading.low + turned.low) + difference.fma(cosh_rest, total * sinh_rest)
+    leading = ordered_sum(difference.high, turned.high)
+    low = (leading.low + turned.low) + (difference.high.fma(cosh_rest, total * sinh_rest) + difference.low)
     value = (leading.high + low) * 2.0
     return size.where(size.below(TINY), value).signed_as(x)
 
 
 def cosh(x: Real) -> Real:
     """Its leading part a + b is the larger."""
-    total, difference, cosh_rest, r, sinh_rest = _hyperbolic(x.size().limited(0.0, 710.6))
-    return (total + total.fma(cosh_rest, difference * (r + sinh_rest))) * 2.0
+    a, b, cosh_rest, r, sinh_rest = _hyperbolic(x.size().limited(0.0, 710.6))
+    total = ordered_sum(a, b)
+    return (total.high + (total.high.fma(cosh_rest, (a - b) * (r + sinh_rest)) + total.low)) * 2.0
 
 
 def _logistic(factor: Real, x: Real, low: Real | None = None) -> Real:
