@@ -174,6 +174,13 @@ def elementary() -> Iterator[Line]:
         yield from functions.lines()
 
 
+def encoding() -> Iterator[Line]:
+    """What the parts of the e-graph cost."""
+    from benchmarks import encoding as functions
+
+    yield from functions.lines()
+
+
 CASES = {
     "startup": startup,
     "warm": warm,
@@ -184,6 +191,7 @@ CASES = {
     "cost": predictions,
     "elementary": elementary,
     "memory": memory,
+    "encoding": encoding,
 }
 
 
