@@ -71,7 +71,8 @@ def random_contraction(seed):
         if generator.random() < 0.3:
             x, y = (generator.choice(list(labels)) for _ in range(2))
             guards, read = [random_guard(generator, x, y, labels[x])], read | {x, y}
-        tensor = build.symbol(f"T{k}", Type(Kind.REAL, axes))
+        kind = generator.choice([Kind.REAL, Kind.COMPLEX]) if seed % 3 == 0 else Kind.REAL
+        tensor = build.symbol(f"T{k}", Type(kind, axes))
         factors.append(build.reindex(tensor, {x: labels[x] for x in read}, index, guards, 0))
     bound = {x: labels[x] for x in labels if generator.random() < 0.6}
     return build.contract([(t, {}) for t in factors], bound), [{}] if seed % 2 == 0 else KNOWN
@@ -95,11 +96,13 @@ def random_matrices(seed):
     generator = random.Random(seed)
     labels = {x: generator.choice([A, A * B]) for x in "ijklm"[: generator.randrange(2, 6)]}
     factors, facts = [], {}
+    kind = Kind.COMPLEX if seed % 3 == 0 else Kind.REAL
+    words = [w for w in WORDS if kind == Kind.REAL or w != "orthogonal"]  # complex ones would be unitary
     for k in range(generator.randrange(1, 5)):
         size = generator.choice(list(labels.values()))
         name = f"S{k if generator.random() < 0.6 else 0}:{size}"
-        tensor = build.symbol(name, Type(Kind.REAL, {"p": size, "q": size}))
-        facts.setdefault(tensor, facts_of_word(tensor, generator.choice(WORDS)))
+        tensor = build.symbol(name, Type(kind, {"p": size, "q": size}))
+        facts.setdefault(tensor, facts_of_word(tensor, generator.choice(words)))
         same = [x for x in labels if labels[x] is size]
         index = {x: at(generator.choice(same)) if generator.random() < 0.8 else random_index(generator, labels, size, A, B) for x in "pq"}
         read = frozenset().union(*(e.axes for e in index.values()))
@@ -128,11 +131,17 @@ def forms(term, monkeypatch, facts):
             yield Reader(space, choice, loader.templates).read([root], [term])[0]
 
 
+def drawn_at_random(generator, symbol, sizes):
+    shape = [n.evaluate(sizes) for n in symbol.axes.values()]
+    value = generator.uniform(-1, 1, shape)
+    return value + 1j * generator.uniform(-1, 1, shape) if symbol.kind == Kind.COMPLEX else value
+
+
 def assert_kept(term, found, every, facts, seed):
     """All forms have the value of the term, of symbols that have the facts."""
     for sizes in every:
         generator = np.random.default_rng(seed)
-        drawn = {p: generator.uniform(-1, 1, [n.evaluate(sizes) for n in p.axes.values()]) for p in function_of(term).params}
+        drawn = {p: drawn_at_random(generator, p, sizes) for p in function_of(term).params}
         values = {name_of(p): impose(v, facts[p]) if p in facts else v for p, v in drawn.items()}
         values |= {f"#{name}": np.array(n) for name, n in sizes.items()}
         (expected,) = reference.evaluate([term], values, sizes)
