@@ -3,7 +3,7 @@
 Hyperbolic functions come from cosh r and sinh r without a second exponential: with a = 2^(k-1), b = 2^(-k-1)
 sinh x = (a-b) cosh r + (a+b) sinh r, cosh x = (a+b) cosh r + (a-b) sinh r. Where two parts of a result are of one size, both are
 pairs of floats. The reduction is that of Cody and Waite (Software Manual for the Elementary Functions, 1980) with fused
-multiply-adds; polynomials interpolate at Chebyshev points. Errors stay below 1 unit in the last place.
+multiply-adds; polynomials interpolate at Chebyshev points. Errors stay below 1 unit in the last place (cosh: 1.3).
 """
 
 from __future__ import annotations

@@ -32,9 +32,6 @@ class Truth:
     def __or__(self, other: Truth) -> Truth:
         return Truth(self.builder, self.builder.or_(self.value, other.value))
 
-    def __xor__(self, other: Truth) -> Truth:
-        return Truth(self.builder, self.builder.xor(self.value, other.value))
-
     def __invert__(self) -> Truth:
         return Truth(self.builder, self.builder.not_(self.value))
 
@@ -303,12 +300,6 @@ class Pair:
     def scaled(self, factor: Real | float) -> Pair:
         """Times a power of two."""
         return Pair(self.high * factor, self.low * factor)
-
-    def root(self) -> Pair:
-        """Square root of a positive pair."""
-        root = self.high.root()
-        rest = (-root).fma(root, self.high) + self.low
-        return Pair(root, rest / (root + root))
 
     def where(self, condition: Truth, otherwise: Pair) -> Pair:
         return Pair(self.high.where(condition, otherwise.high), self.low.where(condition, otherwise.low))

@@ -6,7 +6,7 @@ keep more than 32, so that no pairs are needed. Relative errors before the last 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -27,10 +27,7 @@ SINH = (0.00019891080463998843, 0.008333310844647862, 0.16666666681704215)
 COSH = (2.4851387704571765e-05, 0.001388886640612628, 0.041666666681700104)
 SIN = (2.7249603786849848e-06, -0.00019840084250637795, 0.00833333187010827, -0.1666666666384345)
 COS = (-2.7300690439247915e-07, 2.4800598303369057e-05, -0.0013888887668176142, 0.04166666666431132)
-ATAN = (
-    *(0.05046648875608924, -0.0862409863998892, 0.11071287551546859, -0.14284147012133833, 0.19999977181137085),
-    *(-0.33333333279030264,),
-)
+ATAN = (*(-0.06450377352341542, 0.10743263384329244, -0.1426391227285186, 0.19999539232716604, -0.3333333175572402),)
 ASIN = (
     *(0.03369084720283012, 0.017149238357677253, 0.03110066273549457, 0.04459940152851218, 0.07500094543497424),
     *(0.16666666337430908,),
@@ -39,10 +36,14 @@ ERF = (
     *(7.875875062685488e-05, -0.000801686428716587, 0.005189087423433974, -0.026854212010626412, 0.11283594715160218),
     *(-0.37612626666720334, 0.12837916584835093),
 )
-LOG = (
+LOG_FOR_POWERS = (
     *(0.053931391936477745, -0.09771466606632885, 0.0992388563872397, -0.09936139015232076, 0.11028402067549856),
     *(-0.12498238895522021, 0.14289164877342586, -0.1666682382765943, 0.1999994112913958, -0.24999997692954962),
     *(0.33333333619664096, -0.5000000000445645),
+)
+LOG = (
+    *(-0.07673651328980903, 0.12722688876814994, -0.1312755963554865, 0.1420485416864887, -0.16626645079535823),
+    *(0.20001234513446642, -0.2500078125576922, 0.3333333002800064, -0.49999997649708294),
 )
 DECAY = (
     *(2.6948358822964865e-05, -6.13818793738956e-05, -0.00039714865369980376, 0.0008272239633165332, 0.0017289149545740138),
@@ -116,11 +117,11 @@ def gelu_tanh(x: Real) -> Real:
     return value.but(NAN, x.equals(-INFINITY))
 
 
-def _log(x: Real) -> Real:
+def _log(x: Real, coefficients: Sequence[float] = LOG) -> Real:
     """log of a positive number."""
     e, m = decomposed_normal(x)
     f = m - 1.0
-    return e.real().fma(LN2, (f * f).fma(f.polynomial(LOG), f))
+    return e.real().fma(LN2, (f * f).fma(f.polynomial(coefficients), f))
 
 
 def _log_at_ends(value: Real, x: Real) -> Real:
@@ -162,7 +163,7 @@ def atanh(x: Real) -> Real:
 
 
 def pow(x: Real, y: Real) -> Real:
-    product = y * _log(x)
+    product = y * _log(x, LOG_FOR_POWERS)
     result = _exp(product.limited(-END, END))
     ordinary = x.above(0.0) & x.below(INFINITY) & y.size().below(INFINITY)
     return result.otherwise(~ordinary, lambda: power_at_ends(x, y))
