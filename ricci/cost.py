@@ -43,10 +43,10 @@ CLASSES = {
     ),
     **dict.fromkeys(("floor", "ceil", "round", "heaviside", "complex", "im", "abs2"), "compare"),
     **dict.fromkeys(("exp", "expm1", "asin", "acos", "hypot"), "transcendental"),
-    **dict.fromkeys(("log", "log1p"), "log"),
+    **dict.fromkeys(("log", "log1p", "atanh", "cbrt"), "log"),
     **dict.fromkeys(("sin", "cos"), "sine"),
-    **dict.fromkeys(("tanh", "sinh", "cosh", "tan", "atan", "cbrt", "sigmoid"), "tanh"),
-    **dict.fromkeys(("asinh", "acosh", "atanh", "atan2", "erf", "erfc", "softplus", "gelu", "gelu_tanh"), "inverse"),
+    **dict.fromkeys(("tanh", "sinh", "cosh", "tan", "atan", "sigmoid"), "tanh"),
+    **dict.fromkeys(("asinh", "acosh", "atan2", "erf", "erfc", "softplus", "gelu", "gelu_tanh"), "inverse"),
 }
 ALONE = frozenset({"mod", "floordiv", "complex", "im"})  # have no form in vectors: one result at a time
 STORE = 2.0  # arrays moved when a value is stored and read again
