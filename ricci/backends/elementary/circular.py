@@ -14,7 +14,7 @@ from math import floor
 from types import MappingProxyType
 from typing import Any
 
-from ricci.backends.elementary.real import BIAS, Pair, Real, Whole, exact_product, exact_sum, ordered_sum
+from ricci.backends.elementary.real import BIAS, Pair, Real, Whole, exact_product, exact_sum, ordered_sum, outside
 
 TWO_OVER_PI = 0.6366197723675814
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
@@ -58,8 +58,8 @@ def table() -> tuple[float, ...]:
     return tuple(rows)
 
 
-def _far(x: Real) -> tuple[Whole, Pair]:
-    """Quadrant and rest of any finite number from 2^30 on; the rest of others is not a number."""
+def _far(x: Real) -> tuple[Whole, Real, Real]:
+    """Quadrant and rest (high, low) of any finite number from 2^30 on; the rest of others is not a number."""
     exponent = ((x.bits() >> 52) & 0x7FF) - BIAS
     row = (exponent >> 4) & (ROWS - 1)
     scale = ((exponent & 15) + BIAS) << 52
@@ -75,7 +75,7 @@ def _far(x: Real) -> tuple[Whole, Pair]:
         step = exact_sum(high, term)
         high, low = step.high, low + step.low
     turned = ordered_sum(high, low) * Pair(x.of(HALF_PI[0]), x.of(HALF_PI[1]))
-    return whole, Pair(turned.high + (x - x), turned.low)
+    return whole, turned.high + (x - x), turned.low
 
 
 def _modulo_4(x: Real) -> Real:
@@ -107,13 +107,13 @@ def _beyond(x: Real, whole: Whole, high: Real, low: Real) -> tuple[Whole, Real, 
     builder, before = x.builder, x.builder.block
     large = ~x.size().at_most(LARGE)
     with builder.if_then(large.in_some_lane(), likely=False):
-        far_whole, far = _far(x)
-        far_whole, far = far_whole.where(large, whole), far.where(large, Pair(high, low))
+        far_whole, far_high, far_low = outside("far_angle", _far, [x], [whole, high, low])
+        far_whole, far_high, far_low = far_whole.where(large, whole), far_high.where(large, high), far_low.where(large, low)
         inside = builder.block
     return (
         whole.joined(before, far_whole, inside),
-        high.joined(before, far.high, inside),
-        low.joined(before, far.low, inside),
+        high.joined(before, far_high, inside),
+        low.joined(before, far_low, inside),
     )
 
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ricci.backends.elementary.exponential import HIGHEST, INSIDE, LN2, LN2_REST, LOWEST, exp_inside, exp_pair, exp_sum
-from ricci.backends.elementary.real import BIAS, INFINITY, NAN, Pair, Real, Whole, exact_product, exact_sum, ordered_sum
+from ricci.backends.elementary.real import BIAS, INFINITY, NAN, Pair, Real, Whole, exact_product, exact_sum, ordered_sum, outside
 
 # (log((1+s)/(1-s)) - 2s) / s^3 in s^2, and less its first term for the logarithm in pairs
 LOG = (
@@ -224,6 +224,12 @@ def _exponent(x: tuple[Whole, Real], y: Real) -> tuple[Real, Real]:
 
 
 def power_at_ends(x: Real, y: Real) -> Real:
+    """x^y of any two numbers, by a function of the module."""
+    (value,) = outside("power", lambda a, b: [_power(a, b)], [x, y], [x])
+    return x.to(value.value)
+
+
+def _power(x: Real, y: Real) -> Real:
     """With the cases of C99: negative where x is and y is odd; pow(x, 0) = pow(1, y) = 1 also where the other is no number."""
     size = x.size()
     product, low = _exponent(decomposed(size), y.limited(-LARGE_POWER, LARGE_POWER))

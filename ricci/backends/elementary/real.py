@@ -275,6 +275,27 @@ class Real(_Lanes):
         return total
 
 
+def outside(name: str, emit: Callable[..., Sequence[Any]], arguments: Sequence[Real], like: Sequence[Any]) -> list[Any]:
+    """The results of code that stands once in the module, as a function: for what is long and seldom needed. `like`: values of
+    the types of the results."""
+    builder, lanes = arguments[0].builder, arguments[0].lanes
+    module, full = builder.module, f"ricci.{name}.{lanes}"
+    function = module.globals.get(full)
+    if function is None:
+        result = ir.LiteralStructType([v.value.type for v in like])
+        function = ir.Function(module, ir.FunctionType(result, [a.value.type for a in arguments]), full)
+        function.linkage = "internal"
+        for attribute in ("noinline", "cold", "nounwind"):
+            function.attributes.add(attribute)
+        inside = ir.IRBuilder(function.append_basic_block())
+        total = ir.Constant(result, ir.Undefined)
+        for place, value in enumerate(emit(*[Real(inside, a, lanes) for a in function.args])):
+            total = inside.insert_value(total, value.value, place)
+        inside.ret(total)
+    found = builder.call(function, [a.value for a in arguments])
+    return [v.to(builder.extract_value(found, place)) for place, v in enumerate(like)]
+
+
 @dataclass(frozen=True)
 class Pair:
     """high + low, |low| at most about an ulp of high."""
