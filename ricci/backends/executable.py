@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +25,8 @@ Array = np.ndarray[Any, Any]
 SERIAL_POINTS = 16384
 CACHE_LINE = 64  # bytes
 PIECES = 64  # rows of partial sums
+LARGE = 1 << 20  # bytes of a result whose memory is used again,
+RESULTS = 2  # as many arrays of it as are remembered
 TILES = ("tile:levels", "tile:band")  # sizes that are chosen for the caches: steps that overlap, rows of a band
 FILLED = 0.6  # of a cache, by the rows of a band
 MOST_STEPS = 32  # more gain nothing; a row of partial sums has room for 64
@@ -103,6 +106,7 @@ class Executable:
     serial_points: int = SERIAL_POINTS  # nests below this many points are not worth a second thread
     code: Array = field(init=False)  # addresses of the compiled kernels and routines
     block: tuple[int, int] | None = None  # steps that overlap and rows of a band; None: by what fits into caches
+    _results: dict[str, list[Array]] = field(default_factory=dict)  # large ones that were handed out
     _bound: dict[tuple[tuple[str, int], ...], tuple[Storage, dict[Kind, Array]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -242,11 +246,27 @@ class Executable:
 
     def _get(self, name: str, target: Place | Term, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> Any:
         if isinstance(target, Place):
-            return np.array(self.view(target, storage, arenas, address, sizes, self.program.extents.get(name)))
+            found = self.view(target, storage, arenas, address, sizes, self.program.extents.get(name))
+            if found.nbytes < LARGE:
+                return np.array(found)
+            copy = self._unused(name, found)
+            copy[...] = found
+            return copy
         if target in self.program.signature.scalars:
             array, k = self.program.signature.scalars[target]
             return np.asarray(scalars[array][k]).astype(self.dtype(target.kind))[()]
         return np.asarray(reference.evaluate([target], {}, dict(sizes))[0], self.dtype(target.kind))[()]
+
+    def _unused(self, name: str, like: Array) -> Array:
+        """An array for a result: one of an earlier call that nobody holds any more, for new memory is written ten times slower than used one."""
+        kept = self._results.setdefault(name, [])
+        kept[:] = [a for a in kept if a.shape == like.shape and a.dtype == like.dtype]
+        for k in range(len(kept)):
+            if sys.getrefcount(kept[k]) == 2 and kept[k].flags.writeable:  # held by the list and this call only
+                return kept[k]
+        kept.append(np.empty(like.shape, like.dtype))
+        del kept[:-RESULTS]
+        return kept[-1]
 
     def _call(self, step: Call, storage: Storage, arenas: Any, address: Array, scalars: Any, sizes: Any) -> None:
         from ricci.backends import library

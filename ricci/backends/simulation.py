@@ -24,7 +24,8 @@ Caller = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 REACHED, MORE_STEPS, NOT_FINITE, UNDERFLOW, NO_CONVERGENCE, EVENT = 0, 1, 2, 3, 4, 10
 AGAIN = -2  # value of `ctl:armed:K` when event K has fired without having been seen false since it fired before
-SLICE_SECONDS = 0.3  # between looks at Ctrl-C and the progress line
+SLICE_SECONDS = 0.3  # between looks at the progress line,
+CARRIED = 4e-9  # and so many more a byte that is copied into the loop and back
 SAME_TIME = 1e-12  # times closer than this, relative to the end, are one stop
 
 
@@ -219,7 +220,7 @@ class Simulation:
                 return None
             if status >= EVENT:
                 return status - EVENT
-            grow = SLICE_SECONDS / max(took, 1e-6)
+            grow = max(SLICE_SECONDS, CARRIED * sum(a.nbytes for a in map(np.asarray, trajectory.states.values()))) / max(took, 1e-6)
             slice_steps = max(1, min(int(slice_steps * min(max(grow, 0.25), 8.0)), 1 << 30))
 
     def _take(self, result: Mapping[str, Any], took: float) -> None:

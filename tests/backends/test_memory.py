@@ -1,9 +1,14 @@
 """What a model needs is compared with what is free before anything is allocated."""
 
+import numpy as np
 import pytest
 
 from ricci.backends import memory
+from ricci.backends.numba_cpu import compile_function
 from ricci.driver import Settings
+from ricci.dsl import build
+from ricci.dsl.term import Function
+from ricci.dsl.types import Kind, Size, Type
 from ricci.errors import RicciError, Source
 from ricci.faces.execute import execute
 
@@ -43,3 +48,23 @@ def test_buffers_of_a_run_beyond_memory_are_refused(monkeypatch):
     assert caught.value.diagnostics[0].code == "E0602"
     assert needed[0] == (8 * 998, "the arrays of the model")
     assert needed[-1][0] > 12_000
+
+
+def test_large_results_use_memory_that_nobody_holds_any_more():
+    x = build.symbol("x", Type(Kind.REAL, {"i": Size.of(200_000)}))
+    double = compile_function(Function("double", (x,), (("y", build.scale(2, x)),)))
+    values = np.arange(200_000.0)
+    first = double({"x": values})["y"]
+    part = double({"x": values + 1})["y"][5:9]
+    third = double({"x": values + 2})["y"]
+    assert not np.shares_memory(first, third)
+    assert not np.shares_memory(part, third)
+    assert first[7] == 14
+    assert list(part) == [12, 14, 16, 18]
+    assert third[7] == 18
+    place = first.ctypes.data
+    del first
+    again = double({"x": values + 3})["y"]
+    assert again.ctypes.data == place or again.ctypes.data != third.ctypes.data
+    assert again[7] == 20
+    assert third[7] == 18

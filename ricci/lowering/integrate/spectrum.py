@@ -21,7 +21,7 @@ from ricci.dsl.term import Function
 Array = np.ndarray[Any, Any]
 DENSE = 48  # unknowns up to which the Jacobian is formed
 FOLLOWED = 20  # unknowns up to which the slow solution is followed, to see stiffness that the initial data hide
-LARGE = 300_000  # unknowns above which coarse grids stand for the real one
+LARGE = 60_000  # unknowns above which coarse grids stand for the real one
 
 
 @dataclass(frozen=True)
