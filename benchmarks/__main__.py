@@ -181,6 +181,14 @@ def encoding() -> Iterator[Line]:
     yield from functions.lines()
 
 
+def overlap() -> Iterator[Line]:
+    """Time loops whose launches overlap beside the same loops one launch after the other."""
+    from benchmarks import overlap as loops
+
+    for threads in (1, len(os.sched_getaffinity(0))):
+        yield from loops.lines(threads)
+
+
 CASES = {
     "startup": startup,
     "warm": warm,
@@ -191,6 +199,7 @@ CASES = {
     "cost": predictions,
     "elementary": elementary,
     "memory": memory,
+    "overlap": overlap,
     "encoding": encoding,
 }
 
