@@ -110,6 +110,12 @@ class Aliases:
         return True
 
     def _below(self, term: Term, owner: Term) -> bool:
-        """Whether `term` lies around a field that `owner` extended: its ghosts along that axis are the owner's."""
-        inside = set(walk([term]))
-        return owner in inside or self.names.get(owner) in inside
+        """Whether `term` lies around a field that `owner` extended, with others between: its ghosts along that axis are the owner's."""
+        definitions = {name: definition for definition, name in self.names.items()}
+        seen: set[Term] = set()
+        waiting = [term]
+        while waiting:
+            inside = [t for t in walk(waiting) if t not in seen]
+            seen.update(inside)
+            waiting = [definitions[t] for t in inside if t in definitions]
+        return owner in seen or self.names.get(owner) in seen

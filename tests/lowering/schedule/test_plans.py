@@ -16,7 +16,7 @@ from ricci.backends.numba_cpu import compile_function
 from ricci.dsl import build
 from ricci.dsl.reference import call
 from ricci.dsl.term import Function
-from ricci.dsl.types import Kind
+from ricci.dsl.types import Dim, Kind, Size, Type
 from ricci.lowering.interpret import UNWRITTEN, run_plan
 from ricci.lowering.schedule import schedule
 from ricci.lowering.schedule.plan import Launch, Place, steps_of
@@ -132,3 +132,14 @@ def test_memory_holds_no_number_before_it_is_written():
     """Otherwise a plan that reads too early could look right."""
     assert all(value != 0 for value in UNWRITTEN.values())
     assert np.isnan(UNWRITTEN[Kind.REAL])
+
+
+def test_a_box_with_conditions_on_all_sides_is_not_copied():
+    """Ghosts along every axis lie around one array, in three dimensions too."""
+    axes = {"x": "x", "y": "y", "z": "z"}
+    u = build.symbol("u", Type(Kind.REAL, {a: Size.of(Dim(n)) for a, n in axes.items()}))
+    reads = [(1, build.shift(u, axis, k, 0)) for axis in axes for k in (-1, 1)]
+    plan = schedule(Function("f", (u,), (("r", build.linear([(-6, u), *reads])),)))
+    slot, result = plan.slots
+    assert plan.results["r"].slot is result
+    assert [n.constant for n in slot.before] == [n.constant for n in slot.after] == [1, 1, 1]
