@@ -170,7 +170,8 @@ def _apart(x: Array, y: Array) -> float:
     """Largest difference relative to the largest element, where both are finite."""
     if x.dtype.kind == "b" or y.dtype.kind == "b":
         return float((x != y).any())
-    difference = np.abs(x - y)
+    with np.errstate(all="ignore"):  # infinities on both sides
+        difference = np.abs(x - y)
     if not difference.size:
         return 0.0
     worst = float(difference.max())
