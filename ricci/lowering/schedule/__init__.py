@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Function, Term
 from ricci.dsl.types import TupleType
-from ricci.lowering.schedule.block import Block, Workshop
 from ricci.lowering.schedule.plan import Place, Plan
-from ricci.lowering.schedule.structures import STRUCTURES
-from ricci.lowering.solvers import with_solvers
 
 
 def schedule(function: Function, origins: Mapping[Term, str] | None = None, sizes: Mapping[str, int] | None = None) -> Plan:
@@ -18,6 +15,10 @@ def schedule(function: Function, origins: Mapping[Term, str] | None = None, size
 
     `sizes`: extents of dims as far as they are known; they decide only how linear systems are solved.
     """
+    from ricci.lowering.schedule.block import Block, Workshop  # what is kept is loaded without the scheduler
+    from ricci.lowering.schedule.structures import STRUCTURES
+    from ricci.lowering.solvers import with_solvers
+
     function = with_solvers(function, sizes or {})
     shop = Workshop(origins=dict(origins or {}))
     places: dict[Term, Place] = {}

@@ -16,9 +16,9 @@ from ricci.dsl.index import Index
 from ricci.dsl.ops.band import Ordering
 from ricci.dsl.term import Function, Term
 from ricci.dsl.types import Kind, Size
-from ricci.lowering.kernel import Leaf
 
 if TYPE_CHECKING:
+    from ricci.lowering.kernel import Leaf
     from ricci.lowering.schedule.block import Block
 
 
