@@ -20,7 +20,7 @@ from ricci.backends.emit_kernel import ARENAS, OWN_NAMES, Emitted, KernelWriter,
 from ricci.backends.emit_tiles import LOCALS, TileWriter
 from ricci.backends.executable import Segment, Signature
 from ricci.backends.expressions import Expressions, Frame
-from ricci.backends.source import Namespace, comment
+from ricci.backends.source import MEETING, Namespace, comment
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, Size
@@ -55,6 +55,7 @@ DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset(
         "meet",
         "pieces",
         "edge",
+        "band",
         "seen",
         "range",
         "min",
@@ -65,7 +66,6 @@ DRIVER_NAMES = frozenset(ARGUMENTS.split(", ")) | frozenset(
         *LOCALS,
     ]
 )
-MEETING = "gone = meet(gate, gone, threads)"
 ROUTINE_CALL = "invoke(code["
 SCALAR_ARRAYS = {Kind.REAL: "real", Kind.INT: "whole", Kind.BOOL: "whole", Kind.COMPLEX: "cplx"}
 PARTIALS = {Kind.REAL: "part", Kind.INT: "ipart", Kind.BOOL: "ipart", Kind.COMPLEX: "zpart"}
@@ -390,6 +390,7 @@ class _Body:
     def _while(self, step: While) -> None:
         if id(step) in self.writer.tilings:
             TileWriter(self, step, self.writer.tilings[id(step)]).write()
+            return
         self.line("while seen(gate, 1) == 0:")
         self.frame.lines += self._nested(step.head)
         self.line(f"    if not {self.scalar(step.condition)}:")

@@ -3,7 +3,10 @@ in cache.
 
 A block of steps is done in five parts: scalars of the steps ahead, taking nothing that kernels find into account; bands of each thread's
 slab of rows; the triangles between slabs; the scalars again, with what the kernels found; and so on until the loop ends.
-Threads meet after each of the first three.
+Threads meet after each of the first three. Where too few rows are left for several steps, a block is one step, launch by launch.
+
+Where the launches of one step overlap and nothing else, a step is the scalars that launches need, bands and triangles, the rest. A grid that
+is too small for it runs the same text with slabs instead of bands, and threads meet after every launch.
 """
 
 from __future__ import annotations
@@ -14,20 +17,22 @@ from typing import TYPE_CHECKING
 
 from ricci.backends.emit_kernel import Emitted, joined
 from ricci.backends.executable import TILES
+from ricci.backends.source import MEETING
 from ricci.dsl.ops.reduce import identity
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
-from ricci.lowering.kernel import Kernel
+from ricci.lowering.kernel import Kernel, symbols
 from ricci.lowering.schedule.plan import Assign, Launch, Rebind, Step, Swap, While
-from ricci.lowering.tiling import Tiling
+from ricci.lowering.tiling import Lags, Tiling
 
 if TYPE_CHECKING:
     from ricci.backends.emit_driver import _Body
 
+CACHE_LINE = 8  # numbers
 LEVELS = 64  # steps of a block at most: the length of a row of partial results
 LOCALS = (
     "tile_rows", "tile_most", "tile_first", "tile_last", "tile_end", "tile_low", "tile_high", "tile_ahead", "tile_step", "tile_from", "tile_to",
-    "tile_other", "tile_begin", *(f"tile_found_{k}" for k in range(100)),
+    "tile_other", "tile_begin", "tile_turn", "tile_piece", "tile_part", "tile_again", *(f"tile_found_{k}" for k in range(100)),
 )  # fmt: skip
 
 
@@ -41,18 +46,20 @@ class TileWriter:
     kept: dict[Term, tuple[str, int]] = field(default_factory=dict)  # scalars of kernels that change from step to step: place of their rows
     places: dict[str, int] = field(default_factory=dict)  # slots that are exchanged: the row of their addresses
     found: dict[Term, tuple[str, int]] = field(default_factory=dict)  # totals: where partial results begin
-    restore: list[str] = field(default_factory=list)  # what the scalars and addresses were before the block
 
     def write(self) -> None:
-        """The loop; it ends before the end where too few rows are left for several steps."""
+        """The loop: all of it, or as far as enough rows are left for several steps, and a plain one for the rest."""
         self._number()
         self._extents()
-        self.body.line("while tile_most > 0 and seen(gate, 1) == 0:")
-        outer = self.body.frame
-        lines = [*self._nested(self._head), *self._ahead()]
-        lines += [*self._bands(), "gone = meet(gate, gone, threads)", *self._triangles(), "gone = meet(gate, gone, threads)"]
-        lines += [*self._again()]
-        outer.lines += ["    " + line for line in lines]
+        if self.tiling.alone:
+            self.body.line("tile_part = 0")
+            self._loop("while seen(gate, 1) == 0:", [*self._nested(self._needed), *self._tiles(), *self._nested(self._rest)])
+            return
+        self._loop("while seen(gate, 1) == 0:", self._block())
+
+    def _loop(self, head: str, lines: Sequence[str]) -> None:
+        self.body.line(head)
+        self.body.frame.lines += ["    " + line for line in lines]
 
     # places
 
@@ -85,6 +92,11 @@ class TileWriter:
         line(f"tile_end = max({', '.join(extents)})" if len(extents) > 1 else f"tile_end = {extents[0]}")
         line("tile_first = tile_rows * me // threads")
         line("tile_last = tile_rows * (me + 1) // threads")
+        if self.tiling.alone:
+            line(f"tile_most = min({self.body.extent(TILES[0])}, 1)")
+            line(f"if tile_rows // threads < {right.most + left.most + 2}:")
+            line("    tile_most = 0")
+            return
         room = f"tile_rows // threads - {right.most + left.most + 1}"
         levels = self.body.extent(TILES[0])
         line(f"tile_most = min({levels}, 1 + max({room}, 0) // {max(right.step + left.step, 1)})")
@@ -96,63 +108,86 @@ class TileWriter:
     def _nested(self, write: Callable[[], None]) -> list[str]:
         return self.body.aside(write)
 
-    def _head(self) -> None:
+    def _head(self, otherwise: Sequence[str] = ("break",)) -> None:
         self.body.block(self.loop.head)
         self.body.line(f"if not {self.body.scalar(self.loop.condition)}:")
-        self.body.line("    break")
+        for text in otherwise:
+            self.body.line(f"    {text}")
 
-    def _ahead(self) -> list[str]:
-        """Scalars and addresses of the steps of a block, kept in rows; afterwards everything is as it was."""
+    def _block(self) -> list[str]:
+        """Scalars ahead, tiles, scalars again from where the block began: the loop goes on from the last step that holds."""
         body = self.body
         targets = [t for s in self.loop.body if isinstance(s, Rebind) for t in s.targets]
         names = [body.scalar(t) for t in targets] + [body.address(slot) for slot in self.places]
         saved = [body.names.fresh(f"{name}_before") for name in names]
-        lines = [f"{', '.join(saved)} = {', '.join(names)}"] if names else []
-        lines += ["tile_ahead = 0", "while tile_ahead < tile_most:"]
-        lines += ["    " + line for line in self._nested(self._step_ahead)]
-        lines += [f"{', '.join(names)} = {', '.join(saved)}"] if names else []
-        self.restore = lines[-1:] if names else []
-        return [*lines[: len(lines) - len(self.restore)], "gone = meet(gate, gone, threads)"]
+        keep, restore = ([f"{', '.join(a)} = {', '.join(b)}"] if names else [] for a, b in ((saved, names), (names, saved)))
+        return [
+            *keep,
+            "tile_ahead = max(tile_most, 1)",
+            "for tile_again in range(1 if tile_most == 0 else 0, 2):",
+            "    if tile_again == 1 and tile_most > 0:",
+            *("        " + line for line in (MEETING, *self._tiles(), *restore)),
+            "    for tile_step in range(tile_ahead):",
+            *("        " + line for line in self._nested(self._step)),
+            f"if not {body.scalar(self.loop.condition)}:",
+            "    break",
+        ]
 
-    def _step_ahead(self) -> None:
+    def _step(self) -> None:
+        """One step of a block: launch by launch, or its scalars only."""
         body = self.body
-        self._head()
+        needed, rest = self._halves()
+        self._head(("tile_ahead = tile_step", "break"))
+        body.block(needed)
+        body.line("if tile_most == 0:")
+        body.frame.lines += ["    " + line for line in self._nested(lambda: body.block(self.tiling.launches))]
+        body.line("elif tile_again == 0:")
         for slot, row in self.places.items():
-            body.line(f"ipart[{row} + tile_ahead] = {body.address(slot)}")
+            body.line(f"    ipart[{row} + tile_step] = {body.address(slot)}")
+        for term, (array, row) in self.kept.items():
+            body.line(f"    {array}[{row} + tile_step] = {body.scalar(term)}")
+        for total, operation in self._totals():
+            body.line(f"    {body.target(total)} = {_neutral(operation, total.kind)}")
+        if self.found:
+            body.line("else:")
+            body.frame.lines += ["    " + line for line in self._nested(self._what_was_found)]
+        body.block(rest)
+
+    def _halves(self) -> tuple[list[Step], list[Step]]:
+        """A step without its launches: what these need, and what comes afterwards or needs what they find."""
+        found = {total for total, _ in self._totals()}
         steps = list(self.loop.body)
         last = max(k for k, s in enumerate(steps) if isinstance(s, Launch))
-        self._without_launches(steps[: last + 1], self._nothing_found)
-        for term, (array, row) in self.kept.items():
-            body.line(f"{array}[{row} + tile_ahead] = {body.scalar(term)}")
-        self._without_launches(steps[last + 1 :], self._nothing_found)
-        body.line("tile_ahead += 1")
-
-    def _without_launches(self, steps: Sequence[Step], totals: Callable[[Emitted], None]) -> None:
-        for s in steps:
+        needed: list[Step] = []
+        rest: list[Step] = []
+        for k, s in enumerate(steps):
             if isinstance(s, Launch):
-                totals(self.body.writer.kernels[id(s)][1])
+                continue
+            if k > last or (isinstance(s, Assign) and found & set(symbols([s.value]))):
+                found |= {s.target} if isinstance(s, Assign) else set()
+                rest.append(s)
             else:
-                self.body.block([s])
+                needed.append(s)
+        return needed, rest
 
-    def _nothing_found(self, emitted: Emitted) -> None:
-        for total, operation in emitted.totals:
-            self.body.line(f"{self.body.target(total)} = {_neutral(operation, total.kind)}")
-
-    def _again(self) -> list[str]:
-        """The scalars of the block with what was found; the loop goes on from the last step that holds."""
-        lines = [*self.restore, "for tile_step in range(tile_ahead):"]
-        return lines + ["    " + line for line in self._nested(self._step_again)]
-
-    def _step_again(self) -> None:
+    def _needed(self) -> None:
         self._head()
-        self._without_launches(self.loop.body, self._what_was_found)
+        self.body.block(self._halves()[0])
+        self.body.line("tile_part = 1 - tile_part")  # others may still read what was found in the step before
 
-    def _what_was_found(self, emitted: Emitted) -> None:
+    def _rest(self) -> None:
+        self._what_was_found()
+        self.body.block(self._halves()[1])
+
+    def _totals(self) -> list[tuple[Term, str]]:
+        return [total for _, _, emitted in self._kernels() for total in emitted.totals]
+
+    def _what_was_found(self) -> None:
         body = self.body
-        for total, operation in emitted.totals:
+        for total, operation in self._totals():
             array, row = self.found[total]
             name = body.target(total)
-            element = f"{array}[{row} + tile_other * {LEVELS} + tile_step]"
+            element = f"{array}[{self._place(row, 'tile_other')}]"
             element = f"({element} != 0)" if total.kind == Kind.BOOL else element
             body.line(f"{name} = {_neutral(operation, total.kind)}")
             body.line("for tile_other in range(threads):")
@@ -180,77 +215,86 @@ class TileWriter:
         lines = [f"{indent}{', '.join(names)}, = {call}"]
         for name, (total, operation) in zip(names, emitted.totals, strict=True):
             array, row = self.found[total]
-            element = f"{array}[{row} + me * {LEVELS} + tile_step]"
+            element = f"{array}[{self._place(row, 'me')}]"
             known = f"({element} != 0)" if total.kind == Kind.BOOL else element
             lines.append(f"{indent}{element} = {joined(operation, total.kind, known, name)}")
         return lines
 
-    def _bands(self) -> list[str]:
-        """A band of rows moves through the slab; a side that another slab touches stays open."""
-        right, left = self.tiling.right, self.tiling.left
-        lines = ["for tile_step in range(tile_ahead):"]
-        for total, (array, row) in self.found.items():
-            operation = next(op for _, _, e in self._kernels() for t, op in e.totals if t == total)
-            lines.append(f"    {array}[{row} + me * {LEVELS} + tile_step] = {_neutral(operation, total.kind)}")
-        lines = lines if self.found else []
-        lines += [
-            f"tile_from = {self._first_open()}",
-            f"tile_to = tile_last if {self._last_open()} else tile_end + (tile_ahead - 1) * {right.step} + {right.most}",
+    def _tiles(self) -> list[str]:
+        """Bands of rows move through the slab, then the rows between slabs; a side that another slab touches stays open in the bands."""
+        alone, right = bool(self.tiling.alone), self.tiling.right
+        width = self.body.extent(TILES[1])
+        far = str(right.most) if alone else f"(tile_ahead - 1) * {right.step} + {right.most}"
+        lines = [
+            *self._nothing_found_yet(),
+            "tile_turn = 0",
+            f"tile_from = tile_first if {self._open('me > 0')} else -1",
+            f"tile_to = tile_last if {self._open('me < threads - 1')} else tile_end + {far}",
             "tile_low = -(tile_end + 1) * 64",
-            f"tile_high = min(tile_first + {self.body.extent(TILES[1])}, tile_to)",
+            f"tile_high = min(tile_first + {width}, tile_to)" + (" if tile_most > 0 else tile_to" if alone else ""),
             "while True:",
-            "    for tile_step in range(tile_ahead):",
         ]
-        lines += ["        " + line for line in self._given()]
-        for k, (_, kernel, emitted) in enumerate(self._kernels()):
-            if not emitted.totals and emitted.body == ("pass",):
-                continue
-            lag = f"tile_step * {right.step} - {right.launches[k]}"
-            extent = self.body.size(kernel.extent)
-            lines += [
-                f"        # {emitted.name}",
-                f"        tile_begin = tile_first + tile_step * {left.step} + {left.launches[k]} if tile_from else 0",
-                f"        tile_begin = max(tile_begin, tile_low - {lag})",
-                f"        tile_other = min({extent}, tile_high - {lag})",
-                "        if tile_begin < tile_other:",
-                *self._calls("            ", emitted, kernel, "tile_begin", "tile_other"),
-            ]
+        lines += ["    " + line for line in (self._launches() if alone else self._steps())]
         lines += [
-            "    if tile_high >= tile_to:",
+            "    if tile_high < tile_to:",
+            "        tile_low = tile_high",
+            f"        tile_high = min(tile_high + {width}, tile_to)",
+            "        continue",
+            "    if tile_turn > 0" + (" or tile_most == 0:" if alone else ":"),
             "        break",
-            "    tile_low = tile_high",
-            f"    tile_high = min(tile_high + {self.body.extent(TILES[1])}, tile_to)",
+            f"    {MEETING}",
+            f"    if not ({self._open('me < threads - 1')}):",
+            "        break",
+            "    tile_turn = 1",
+            "    tile_low = tile_last",
         ]
-        return lines
+        return [*lines, *(["if tile_most > 0:", f"    {MEETING}"] if alone else [MEETING])]
 
-    def _first_open(self) -> str:
-        return "True" if self.tiling.around else "me > 0"
+    def _nothing_found_yet(self) -> list[str]:
+        found = []
+        for total, (array, row) in self.found.items():
+            operation = next(op for t, op in self._totals() if t == total)
+            found.append(f"{array}[{self._place(row, 'me')}] = {_neutral(operation, total.kind)}")
+        if self.tiling.alone or not found:
+            return found
+        return ["for tile_step in range(tile_ahead):", *("    " + line for line in found)]
 
-    def _last_open(self) -> str:
-        return "True" if self.tiling.around else "me < threads - 1"
+    def _place(self, row: int, thread: str) -> str:
+        """Where the partial result of a thread lies."""
+        return f"{row} + {thread} * {CACHE_LINE} + tile_part" if self.tiling.alone else f"{row} + {thread} * {LEVELS} + tile_step"
 
-    def _triangles(self) -> list[str]:
-        """Rows between this slab and the next, step by step; round the end of a periodic axis in two pieces."""
-        right, left = self.tiling.right, self.tiling.left
-        lines = [f"if {self._last_open()}:", "    for tile_step in range(tile_ahead):"]
-        lines += ["        " + line for line in self._given()]
+    def _open(self, inside: str) -> str:
+        """Whether another slab lies beyond a side of this one."""
+        if not self.tiling.around:
+            return inside
+        return f"({inside} or tile_most > 0)" if self.tiling.alone else "True"
+
+    def _steps(self) -> list[str]:
+        lines = ["for tile_step in range(tile_ahead):", *("    " + line for line in self._given())]
+        return lines + ["    " + line for line in self._launches()]
+
+    def _launches(self) -> list[str]:
+        """Every launch over its rows of a band, or between slabs: round the end of a periodic axis in two pieces."""
+        lines: list[str] = []
         for k, (_, kernel, emitted) in enumerate(self._kernels()):
             if not emitted.totals and emitted.body == ("pass",):
                 continue
-            lines += [
-                f"        # {emitted.name}",
-                f"        tile_begin = tile_last - tile_step * {right.step} - {right.launches[k]}",
-                f"        tile_other = tile_last + tile_step * {left.step} + {left.launches[k]}",
-            ]
-            if not self.tiling.around:
-                lines += self._when("tile_begin", "tile_other", emitted, kernel)
-                continue
-            lines += self._when("tile_begin", "min(tile_other, tile_rows)", emitted, kernel)
-            lines += self._when("0", "tile_other - tile_rows", emitted, kernel)
+            lead, lag = (self._distance(lags, k) for lags in (self.tiling.left, self.tiling.right))
+            turn, indent = "tile_turn", ""
+            lines.append(f"# {emitted.name}")
+            if self.tiling.around:
+                lines.append("for tile_piece in range(tile_turn, 1 + 2 * tile_turn):")
+                turn, indent = "tile_piece", "    "
+            rows = f"band({turn}, tile_low, tile_high, tile_from, {lead}, {lag}, {self.body.size(kernel.extent)})"
+            lines += [f"{indent}tile_begin, tile_other = {rows}", f"{indent}if tile_begin < tile_other:"]
+            lines += self._calls(f"{indent}    ", emitted, kernel, "tile_begin", "tile_other")
+            if self.tiling.alone:
+                lines += ["if tile_most == 0:", f"    {MEETING}"]
         return lines
 
-    def _when(self, begin: str, end: str, emitted: Emitted, kernel: Kernel) -> list[str]:
-        return [f"        if {begin} < {end}:", *self._calls("            ", emitted, kernel, begin, end)]
+    def _distance(self, lags: Lags, k: int) -> str:
+        """How many rows a launch stays away from the side of its slab."""
+        return f"tile_most * {lags.launches[k]}" if self.tiling.alone else f"tile_step * {lags.step} + {lags.launches[k]}"
 
 
 def _neutral(operation: str, kind: Kind) -> str:

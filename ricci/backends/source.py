@@ -11,6 +11,7 @@ from ricci.dsl.index import Atom, Guard, Index
 from ricci.dsl.types import Size
 
 RESERVED = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | frozenset(keyword.softkwlist)
+MEETING = "gone = meet(gate, gone, threads)"  # a line after which all threads see what all have done
 LONGEST_NAME = 32
 LONGEST_COMMENT = 160
 
@@ -139,4 +140,4 @@ def grouped(text: str) -> str:
     return text if simple(text) else f"({text})"
 
 
-__all__ = ["Namespace", "comment", "grouped", "safe_name", "simple"]
+__all__ = ["MEETING", "Namespace", "comment", "grouped", "safe_name", "simple"]

@@ -94,6 +94,17 @@ def edge(extent: int, count: int, k: int) -> int:
 
 
 @compiled
+def band(turn: int, low: int, high: int, first: int, lead: int, lag: int, extent: int) -> tuple[int, int]:
+    """Rows that a launch does in a band low..high of a slab (turn 0), or between slabs that meet at `low` (1), beyond the end of a periodic
+    axis (2). It stays `lag` rows behind the band and `lead` rows inside of a slab that begins at `first` (-1: no other one is there)."""
+    if turn == 0:
+        return max(first + lead if first >= 0 else 0, low - lag), min(extent, high - lag)
+    if turn == 1:
+        return low - lag, min(low + lead, extent)
+    return 0, low + lead - extent
+
+
+@compiled
 def around(e: int, n: int) -> int:
     """e modulo n; a division only when e is outside 0..n-1."""
     if 0 <= e < n:

@@ -86,8 +86,8 @@ def _scalars_object(loop: While, kernels: Mapping[int, Kernel]) -> str:
     for s in (*loop.head, *loop.body):
         if isinstance(s, Assign) and s.leaves:
             return "an element of an array decides"
-        if isinstance(s, Swap) and _launches_follow(loop, s):
-            return "slots are exchanged within a step"
+        if isinstance(s, (Swap, Rebind)) and _launches_follow(loop, s):
+            return "slots or scalars are exchanged within a step"
         if isinstance(s, Launch):
             kernel = kernels[id(s)]
             if any(op not in ORDERLESS for _, op in kernel.totals):
@@ -99,7 +99,7 @@ def _scalars_object(loop: While, kernels: Mapping[int, Kernel]) -> str:
     return ""
 
 
-def _launches_follow(loop: While, step: Swap) -> bool:
+def _launches_follow(loop: While, step: Step) -> bool:
     place = next(k for k, s in enumerate(loop.body) if s is step)
     return any(isinstance(s, Launch) for s in loop.body[place:])
 
