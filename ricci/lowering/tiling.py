@@ -141,7 +141,7 @@ def _shapes_object(kernels: Sequence[Kernel]) -> str:
 
 def _overlapping(loop: While, launches: tuple[Launch, ...], kernels: Sequence[Kernel], alone: str) -> Tiling | str:
     reaches: list[tuple[Reach, ...]] = []
-    written = {s.array for kernel in kernels for s in _stored(kernel.body)}
+    written = _with_exchanged({s.array for kernel in kernels for s in _stored(kernel.body)}, loop)
     for kernel in kernels:
         own = reaches_of(kernel, written)
         if own is None:
@@ -158,6 +158,14 @@ def _overlapping(loop: While, launches: tuple[Launch, ...], kernels: Sequence[Ke
     if right is None or left is None:
         return "a step reaches too far"
     return Tiling(launches, right, left, around, tuple(sorted({a.name for kernel in kernels for a in kernel.arrays})), alone)
+
+
+def _with_exchanged(written: set[str], loop: While) -> set[str]:
+    """All slots whose array is written under one of its names."""
+    pairs = [{s.left.name, s.right.name} for s in loop.body if isinstance(s, Swap)]
+    while any(pair & written and not pair <= written for pair in pairs):
+        written = written.union(*(pair for pair in pairs if pair & written))
+    return written
 
 
 def _stored(body: Sequence[Statement]) -> Iterator[Store | Add]:
