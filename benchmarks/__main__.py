@@ -149,20 +149,20 @@ def memory() -> Iterator[Line]:
 def stencils() -> Iterator[Line]:
     """Forms of stencils that the optimizer compares, measured over sizes from the first cache to memory."""
     from benchmarks import stencils as cases
-    from ricci.driver import this_machine
+    from ricci.backends.machine_record import machine
 
-    yield from cases.lines(this_machine())
+    yield from cases.lines(machine())
 
 
 def predictions() -> Iterator[Line]:
     """Predicted against measured time of kernels that `ricci tune` has not seen."""
     from benchmarks import unseen
+    from ricci.backends.machine_record import machine
     from ricci.backends.measure import on_one_core
-    from ricci.driver import this_machine
 
     with on_one_core():
-        yield from unseen.lines(this_machine(), 1)
-    yield from unseen.lines(this_machine(), len(os.sched_getaffinity(0)))
+        yield from unseen.lines(machine(), 1)
+    yield from unseen.lines(machine(), len(os.sched_getaffinity(0)))
 
 
 def elementary() -> Iterator[Line]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ricci import driver
+from ricci.backends import machine_record
 from ricci.backends.measure import TURNS as REPEATED
 from ricci.backends.measure import Timed, on_one_core, timed
 from ricci.backends.numba_cpu import emit
@@ -148,7 +149,7 @@ def cases() -> Iterator[Case]:
     """Functions of all programs that are run as kernels, then kernels that stand alone; each once."""
     from ricci.faces.kernels import run_often
 
-    machine = driver.this_machine()
+    machine = machine_record.machine()
     seen = set()
     for name, source in texts():
         model = driver.check_text(source)
@@ -169,7 +170,7 @@ def cases() -> Iterator[Case]:
 
 def optimized(program: Program, grids: Sequence[Sizes]) -> Iterator[tuple[str, Function, Function, Sizes]]:
     """(name, function as written, function at the default level, grid), for every function as it is optimized for every grid."""
-    machine = driver.this_machine()
+    machine = machine_record.machine()
     known: dict[int, Program] = {}
     for grid in grids:
         axes = {name: n for name, n in grid.items() if name in program.coordinates}
@@ -234,7 +235,7 @@ def figures(case: Case, compiled: dict[str, Timed]) -> Iterator[Figure | None]:
     for source, function in zip(sources, (case.before, case.after), strict=True):
         if source not in compiled:
             compiled[source] = timed(function, sizes=grid)
-    nominal = driver.this_machine().nominal_size
+    nominal = machine_record.machine().nominal_size
     sizes = {name: max(grid.get(name, nominal), dim.lower) for name, dim in dims_of(case.before.roots).items()}
     yield figure(
         f"{case.name}{', ' * bool(sizes)}{' x '.join(map(str, sizes.values()))}", [compiled[s] for s in sources], case.before, sizes

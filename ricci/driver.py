@@ -106,11 +106,11 @@ def derive(program: Program) -> Program:
     return lower(program) if "rhs" in program.functions else program
 
 
-def this_machine() -> Machine:
-    """The machine that times are predicted for: the one that `ricci tune` has measured, else a usual one."""
+def this_machine(program: Program) -> Machine:
+    """The machine that times are predicted for: the one that `ricci tune` has measured, else a usual one; with reals as long as the program's."""
     from ricci.backends.machine_record import machine
 
-    return machine()
+    return machine().with_reals(program.bits)
 
 
 def optimize(program: Program, level: int) -> tuple[Program, Any]:
@@ -122,7 +122,7 @@ def optimize(program: Program, level: int) -> tuple[Program, Any]:
     from ricci import cost
     from ricci.egraph import optimize as improve
 
-    machine = this_machine()
+    machine = this_machine(program)
     others = {name: n for name, n in program.sizes.items() if name not in program.coordinates}
     grid = {name: n for name, n in program.sizes.items() if name in program.coordinates}
     grids = [{**others, **typical} for typical in cost.typical_grids(sorted(program.coordinates), machine)]
@@ -154,7 +154,7 @@ def forecasts(program: Program, name: str, sizes: dict[str, int], threads: int) 
     """What every kernel of a function is predicted to cost on this machine, for these sizes; nothing is compiled."""
     from ricci.backends.forecast import forecasts as foresee
 
-    return foresee(schedule(program, name), sizes, this_machine(), threads)
+    return foresee(schedule(program, name), sizes, this_machine(program), threads)
 
 
 def operations(program: Program, sizes: dict[str, int]) -> tuple[dict[str, float], dict[str, str]]:
@@ -319,7 +319,7 @@ def compiled(program: Program, name: str, settings: Settings) -> Any:
     """One function -> executable of generated code."""
     from ricci.backends.numba_cpu import compile_plan
 
-    return compile_plan(schedule(program, name))
+    return compile_plan(schedule(program, name), program.bits == 32)
 
 
 def key(program: Program, name: str, integrator: Any, opt: int) -> str:
@@ -338,13 +338,15 @@ def key(program: Program, name: str, integrator: Any, opt: int) -> str:
         solves = integrator.method.implicit or any(t.op == "library" for f in program.functions.values() for t in walk(f.roots))
         if not solves:  # how a linear system is solved depends on the grid, nothing else on more than what holds it
             grid = {name: sizes.pop(name) for name in program.coordinates if name in sizes}
-            sizes["level of memory"] = place(grid, this_machine())
+            sizes["level of memory"] = place(grid, this_machine(program))
     numbers = (sorted(sizes.items()), sorted(program.coordinates), sorted((d.name, d.lower) for d in program.dims.values()))
-    machine = sorted(this_machine().to_json().items())
+    machine = sorted(this_machine(program).to_json().items())
     rules = [
         (r.name, r.left.digest.hex(), r.right.digest.hex(), r.both, [(fact, s.digest.hex()) for fact, s in r.given]) for r in program.rules
     ]
-    return kept.key([repr(part) for part in (name, opt, functions, states, arguments, origins, method, numbers, machine, rules)])
+    return kept.key(
+        [repr(part) for part in (name, opt, program.bits, functions, states, arguments, origins, method, numbers, machine, rules)]
+    )
 
 
 def main_solve(model: Model) -> Solve | None:

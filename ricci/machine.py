@@ -107,6 +107,14 @@ class Machine:
         """Reals in a vector."""
         return max(self.vector_bytes // self.real_bytes, 1)
 
+    def with_reals(self, bits: int) -> Machine:
+        """The machine with reals of 32 or 64 bits: of short ones, twice as many are in a vector, and each takes half the time."""
+        if bits == 8 * self.real_bytes:
+            return self
+        scale = bits / 8 / self.real_bytes
+        operations = {name: seconds * scale for name, seconds in self.operations.items()}
+        return replace(self, real_bytes=bits // 8, operations=operations, matmul=self.matmul / scale)
+
     def operation(self, kind: str) -> float:
         """Seconds of one operation; an unnamed class counts as an elementary function."""
         return self.operations.get(kind, self.operations["transcendental"])

@@ -5,7 +5,7 @@ A driver runs the steps between two calls into Python libraries. It has the argu
   code             addresses of the compiled kernels
   F I B Z          arenas of reals, ints, truth values, complex numbers
   address stride   of the slots, in elements;  size: extents of dims
-  real whole cplx  scalar inputs and results (truth values are ints)
+  real whole cplx  scalar inputs and results (truth values are ints); of 64 bits, also where arrays have 32: time goes on in small steps
   part ipart zpart partial sums, one row of 64 a total
   me threads gate  this thread, how many, and the barrier
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ricci.backends.emit_kernel import ARENAS, OWN_NAMES, Emitted, KernelWriter, count_uses, joined
+from ricci.backends.emit_kernel import ARENAS, EXACT, OWN_NAMES, Emitted, KernelWriter, count_uses, joined
 from ricci.backends.emit_tiles import LOCALS, TileWriter
 from ricci.backends.executable import Segment, Signature
 from ricci.backends.expressions import Expressions, Frame
@@ -277,9 +277,10 @@ class _Body:
         """Text of the call of a kernel."""
         sig = self.writer.signature
         number = sig.place(sig.kernels, emitted.name)
-        zeros = {Kind.REAL: "float32(0.0)" if self.writer.single else "0.0", Kind.INT: "0", Kind.BOOL: "False"}
-        zeros[Kind.COMPLEX] = "complex64(0.0)" if self.writer.single else "0j"
-        result = "(" + "".join(f"{zeros[t.kind]}, " for t, _ in emitted.totals).rstrip() + ")" if emitted.totals else "None"
+        zeros = {Kind.REAL: "0.0", Kind.INT: "0", Kind.BOOL: "False", Kind.COMPLEX: "0j"}
+        narrow = zeros | ({Kind.REAL: "float32(0.0)"} if self.writer.single else {})
+        given = [(narrow if operation in EXACT else zeros)[t.kind] for t, operation in emitted.totals]
+        result = "(" + "".join(f"{zero}, " for zero in given).rstrip() + ")" if emitted.totals else "None"
         return f"invoke(code[{number}], {result}, {', '.join(arguments)})"
 
     def _serial(self, emitted: Emitted, arguments: Sequence[str]) -> None:
@@ -344,14 +345,14 @@ class _Body:
         loads = [leaf.array for leaf in step.leaves.values() if isinstance(leaf, Load)]
         arrays = tuple(Array(n, slots[n].kind, slots[n].rank) for n in dict.fromkeys(loads))
         pseudo = Kernel("", arrays, (), (), step.leaves, step.computed)
-        inner = KernelWriter(pseudo, 1, self.writer.single, self.names, [self.frame])
+        inner = KernelWriter(pseudo, 1, False, self.names, [self.frame])
         for array in arrays:
             self.address(array.name)
             for d in range(array.rank - 1):
                 self.stride(array.name, d)
         inner._scalar = self.scalar  # type: ignore[method-assign]
         uses = count_uses([step.value, *step.computed.values()])
-        inner.text = Expressions([self.frame], inner._leaf_depth, inner._leaf_text, self.names.fresh, uses, self.writer.single)
+        inner.text = Expressions([self.frame], inner._leaf_depth, inner._leaf_text, self.names.fresh, uses)
         self.frame.texts, self.frame.depths = {}, {}
         text = inner.text.value(step.value, "value")
         self.dims.update(inner.dims)

@@ -30,6 +30,7 @@ OWN_NAMES = frozenset(
     )
 )  # fmt: skip
 SHORT_BODY = 32  # lines; a vector loop up to this long is written twice, so that only its last vector needs a mask
+EXACT = ("max", "min", "any", "all")  # reductions that round nothing
 IDENTITIES = {"sum": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
 
 
@@ -91,13 +92,18 @@ class KernelWriter:
         self._statements(self.kernel.body)
         lines = self.frames.pop().lines
         if self.kernel.totals:
-            lines.append("return " + ", ".join(self.locals[t][0] for t, _ in self.kernel.totals) + ",")
+            lines.append("return " + ", ".join(self._returned(t, operation) for t, operation in self.kernel.totals) + ",")
         elif not lines:
             lines.append("pass")
         header = [comment(note) for note in self.kernel.notes]
         arguments = self._arguments(lines)
         canonical = canonical_text([", ".join(a.name for a in arguments), *lines], self.names.taken - OWN_NAMES)
         return Emitted(self.kernel.name, arguments, tuple(header + lines), self.kernel.totals, canonical)
+
+    def _returned(self, total: Term, operation: str) -> str:
+        """A total, of exactly the type that the caller takes it for."""
+        text = self.locals[total][0]
+        return f"float32({text})" if self.single and total.kind == Kind.REAL and operation in EXACT else text
 
     # statements
 
@@ -190,7 +196,7 @@ class KernelWriter:
         folds = fold_loops(body, statement.total, self.kernel, self.lanes)
         wish = name_of(statement.total)
         inside = self.vector is not None
-        start = self._identity(statement.operation, statement.total.kind)
+        start = self._identity(statement.operation, statement.total)
         scalar = wide = None
         if inside:
             self.inner_totals.add(statement.total)
@@ -213,12 +219,15 @@ class KernelWriter:
                 self._line(f"{flags} = spread{self.lanes}(False)")
         self.operations[statement.total] = statement.operation
 
-    def _identity(self, operation: str, kind: Kind) -> str:
+    def _identity(self, operation: str, total: Term) -> str:
+        """What a reduction begins with; sums over all points have 64 bits, for millions of numbers of 32 bits leave few right digits."""
+        kind = total.kind
         if kind == Kind.BOOL:
             return "False" if operation == "any" else "True"
         if kind == Kind.INT:
             return {"sum": "0", "prod": "1", "max": "(-9223372036854775807 - 1)", "min": "9223372036854775807"}[operation]
-        text = self.text.real(IDENTITIES[operation])
+        whole = self.single and operation not in EXACT and any(t == total for t, _ in self.kernel.totals)
+        text = repr(IDENTITIES[operation]) if whole else self.text.real(IDENTITIES[operation])
         return text if kind == Kind.REAL else f"complex({text}, 0.0)"
 
     def _fold(self, statement: ir.Fold) -> None:
@@ -231,7 +240,7 @@ class KernelWriter:
             assert wide is not None
             name = wide
             if self.vector[1] and statement.total not in self.inner_totals:
-                value = f"keep{self.lanes}({value}, {self.vector[1]}, {self._identity(operation, kind)})"
+                value = f"keep{self.lanes}({value}, {self.vector[1]}, {self._identity(operation, statement.total)})"
         if operation in ("max", "min") and kind == Kind.REAL:
             if not value.isidentifier():
                 self._line(f"{(fresh := self.names.fresh('a'))} = {value}")

@@ -30,6 +30,8 @@ RESULTS = 2  # as many arrays of it as are remembered
 TILES = ("tile:levels", "tile:band")  # sizes that are chosen for the caches: steps that overlap, rows of a band
 FILLED = 0.6  # of a cache, by the rows of a band
 MOST_STEPS = 32  # more gain nothing; a row of partial sums has room for 64
+DTYPES: dict[Kind, Any] = {Kind.REAL: np.float64, Kind.INT: np.int64, Kind.BOOL: np.bool_, Kind.COMPLEX: np.complex128}
+SINGLE: dict[Kind, Any] = DTYPES | {Kind.REAL: np.float32, Kind.COMPLEX: np.complex64}
 Nest = tuple[tuple[Size, ...], int]  # extents of a set of loops, and how many terms it computes
 
 
@@ -72,7 +74,7 @@ class Overlap:
 class Program:
     """Text of a module and everything that is needed to run it.
 
-    single     reals have 32 bits
+    single     reals of arrays have 32 bits; scalars and what is summed over all points have 64
     functions  every function of the text that is called by address: its arguments, see `machine_code.argument_types`
     segments   drivers, with `calls` between them
     nests      of every launch: the extents that its points are the product of, and how many terms it computes
@@ -127,8 +129,8 @@ class Executable:
         return [f"{self.module.name}.{name}" for name in self.program.functions if name not in {s.driver for s in self.program.segments}]
 
     def dtype(self, kind: Kind) -> Any:
-        real, cplx = (np.float32, np.complex64) if self.program.single else (np.float64, np.complex128)
-        return {Kind.REAL: real, Kind.INT: np.int64, Kind.BOOL: np.bool_, Kind.COMPLEX: cplx}[kind]
+        """Of the elements of arrays."""
+        return (SINGLE if self.program.single else DTYPES)[kind]
 
     def complete(self, dims: Mapping[str, int]) -> dict[str, int]:
         """The dims with those that follow from them: strides of unknowns in band matrices."""
@@ -179,16 +181,16 @@ class Executable:
         known = sizes | dict(zip(TILES, self._tiles(storage), strict=True))
         size = np.array([known[name] for name in sig.dims] or [0], np.int64)
         scalars = {
-            "real": np.zeros(len(sig.scalars) + 1, self.dtype(Kind.REAL)),
+            "real": np.zeros(len(sig.scalars) + 1),
             "whole": np.zeros(len(sig.scalars) + 1, np.int64),
-            "cplx": np.zeros(len(sig.scalars) + 1, self.dtype(Kind.COMPLEX)),
+            "cplx": np.zeros(len(sig.scalars) + 1, np.complex128),
         }
         for name, target in self.program.inputs.items():
             self._put(target, np.asarray(arguments[name]), storage, arenas, address, scalars, sizes)
         parts = {
-            "part": np.zeros(sig.partial_rows["part"] * PIECES + 1, self.dtype(Kind.REAL)),
+            "part": np.zeros(sig.partial_rows["part"] * PIECES + 1),
             "ipart": np.zeros(sig.partial_rows["ipart"] * PIECES + 1, np.int64),
-            "zpart": np.zeros(sig.partial_rows["zpart"] * PIECES + 1, self.dtype(Kind.COMPLEX)),
+            "zpart": np.zeros(sig.partial_rows["zpart"] * PIECES + 1, np.complex128),
         }
         packed: tuple[Any, ...] = (self.code, *(arenas[k] for k in (Kind.REAL, Kind.INT, Kind.BOOL, Kind.COMPLEX)), address, stride, size)
         packed += (scalars["real"], scalars["whole"], scalars["cplx"], parts["part"], parts["ipart"], parts["zpart"])
@@ -254,8 +256,8 @@ class Executable:
             return copy
         if target in self.program.signature.scalars:
             array, k = self.program.signature.scalars[target]
-            return np.asarray(scalars[array][k]).astype(self.dtype(target.kind))[()]
-        return np.asarray(reference.evaluate([target], {}, dict(sizes))[0], self.dtype(target.kind))[()]
+            return np.asarray(scalars[array][k]).astype(DTYPES[target.kind])[()]
+        return np.asarray(reference.evaluate([target], {}, dict(sizes))[0], DTYPES[target.kind])[()]
 
     def _unused(self, name: str, like: Array) -> Array:
         """An array for a result: one of an earlier call that nobody holds any more, for new memory is written ten times slower than used one."""

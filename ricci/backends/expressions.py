@@ -204,9 +204,7 @@ class Expressions:
 
     def real(self, value: float) -> str:
         """A literal of the precision of reals."""
-        if value in (inf, -inf):
-            return "infinity" if value > 0 else "(-infinity)"
-        text = _signed(repr(value))
+        text = {inf: "infinity", -inf: "(-infinity)"}.get(value) or _signed(repr(value))
         return f"float32({text})" if self.single else text
 
     def _operand(self, term: Term) -> str:

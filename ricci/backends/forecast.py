@@ -76,7 +76,7 @@ class Forecast:
 def forecasts(plan: Plan, dims: Mapping[str, int], machine: Machine, threads: int = 1) -> list[Forecast]:
     """Every kernel, library call and routine of a plan, those outside of loops first."""
     threads = useful_threads(nest_points(plan), plan.complete(dims), threads)
-    found = work_of_plan(plan, dims, machine.lanes)
+    found = work_of_plan(plan, dims, machine)
     asked = demands([(work, times) for _, work, times in found], machine)
     names = _names(plan)
     out = []

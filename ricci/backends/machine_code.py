@@ -156,8 +156,9 @@ def _argument_kinds() -> dict[str, Any]:
 
 
 def argument_types(signature: str) -> tuple[Any, ...]:
-    """numba's types of a signature, a letter an argument: f d reals of 32 and 64 bits, i ints, b truth values, c z complex; capital: flat arrays."""
-    return tuple(_argument_kinds()[letter] for letter in signature)
+    """numba's types of a signature, a letter an argument: f d reals of 32 and 64 bits, i ints, b truth values, c z complex; capital: flat arrays.
+    Behind a colon: what is returned."""
+    return tuple(_argument_kinds()[letter] for letter in signature.partition(":")[0])
 
 
 def functions_of(name: str, source: str, signatures: Mapping[str, str]) -> dict[str, Any]:
@@ -166,7 +167,19 @@ def functions_of(name: str, source: str, signatures: Mapping[str, str]) -> dict[
     exec(compile(source, f"<{name}>", "exec"), space)
     for function, signature in signatures.items():
         space[function].compile(argument_types(signature))
+        _returns_as_called(space[function], signature)
     return {function: space[function] for function in signatures}
+
+
+def _returns_as_called(dispatcher: Any, signature: str) -> None:
+    """A function is called by its address: results of another type than the caller expects would be read as garbage."""
+    import numba
+
+    expected = signature.partition(":")[2]
+    given = dispatcher.overloads[argument_types(signature)].signature.return_type
+    wanted = numba.types.none if not expected else numba.types.Tuple([_argument_kinds()[letter] for letter in expected])
+    if given != wanted:
+        raise TypeError(f"`{dispatcher.py_func.__name__}` returns {given}, its caller takes {wanted}")
 
 
 def compile_pieces(name: str, source: str, signatures: Mapping[str, str]) -> list[Piece]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache as remembered
 
 from ricci.backends.emit_driver import DriverWriter
-from ricci.backends.emit_kernel import Argument, Emitted, KernelWriter
+from ricci.backends.emit_kernel import EXACT, Argument, Emitted, KernelWriter
 from ricci.backends.executable import Executable, Nest, Overlap, Program, load
 from ricci.backends.machine_code import toolchain
 from ricci.backends.source import Namespace, comment
@@ -61,7 +61,7 @@ kernel = dict(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc
 
 
 def emit(plan: Plan, single: bool = False) -> Program:
-    """The module of a plan. `single`: reals have 32 bits."""
+    """The module of a plan. `single`: reals of arrays have 32 bits."""
     lanes = vector_lanes() * (2 if single else 1)
     names = Namespace()
     names.reserve("kernel", "infinity", "nan", "float32", "complex64", "np", "math", "cmath", "njit", "elementary")
@@ -79,7 +79,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
             if same is None:
                 known[emitted.canonical] = emitted.name
                 texts += kernel_text(emitted)
-                functions[emitted.name] = "".join(letter(a, single) for a in emitted.arguments)
+                functions[emitted.name] = "".join(letter(a, single) for a in emitted.arguments) + results_of(emitted, single)
     lowered_kernels = {k: lowered for k, (lowered, _) in kernels.items()}
     found = {id(s): tiling_of(s, lowered_kernels) for s in plan.steps if isinstance(s, While)}
     tilings = {k: tiling for k, tiling in found.items() if isinstance(tiling, Tiling)}
@@ -136,11 +136,16 @@ def letter(argument: Argument, single: bool) -> str:
     return LETTERS[single][what[1].kind] if isinstance(what[1], Term) and what[0] == "scalar" else "i"
 
 
+def results_of(emitted: Emitted, single: bool) -> str:
+    """The types of a kernel's totals behind a colon; sums have 64 bits."""
+    letters = [LETTERS[single and operation in EXACT][total.kind] for total, operation in emitted.totals]
+    return ":" + "".join(letters) if letters else ""
+
+
 def driver_letters(single: bool) -> str:
     """The types of a driver's arguments, see `emit_driver`."""
     of = LETTERS[single]
-    real, cplx = of[Kind.REAL].upper(), of[Kind.COMPLEX].upper()
-    return f"I{real}IB{cplx}III{real}I{cplx}{real}I{cplx}iiI"
+    return f"I{of[Kind.REAL].upper()}IB{of[Kind.COMPLEX].upper()}IIIDIZDIZiiI"
 
 
 def compile_plan(plan: Plan, single: bool = False, use_cache: bool = True) -> Executable:

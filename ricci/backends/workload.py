@@ -27,7 +27,10 @@ from ricci.work import Demand, Library, Loops, Product, Stream, Work, demands, s
 
 EXTREME = 4  # instructions of one step of a largest or smallest value, which also looks for NaN
 ACROSS = 6  # instructions that join the lanes of an accumulator
-BYTES = {Kind.REAL: 8, Kind.INT: 8, Kind.BOOL: 1, Kind.COMPLEX: 16}
+BYTES = {
+    False: {Kind.REAL: 8, Kind.INT: 8, Kind.BOOL: 1, Kind.COMPLEX: 16},
+    True: {Kind.REAL: 4, Kind.INT: 8, Kind.BOOL: 1, Kind.COMPLEX: 8},
+}
 
 
 @dataclass
@@ -42,9 +45,9 @@ class _Path:
         return max((k + 1 for k, (axis, _) in enumerate(self.loops) if axis in axes), default=0)
 
 
-def work_of_kernel(kernel: Kernel, dims: Mapping[str, int], lanes: int) -> Work:
+def work_of_kernel(kernel: Kernel, dims: Mapping[str, int], machine: Machine) -> Work:
     """What one call of a kernel does, for given extents of dims."""
-    found = list(_bodies(kernel, kernel.body, _Path(), dims, lanes))
+    found = list(_bodies(kernel, kernel.body, _Path(), dims, machine))
     common = _common([loops.extents for loops in found])
     extent = max(kernel.extent.evaluate(dims), 0) if kernel.shared is not None else 0
     return Work(kernel.name, tuple(found), common, extent)
@@ -62,7 +65,7 @@ def _common(extents: Sequence[tuple[tuple[str, int], ...]]) -> int:
     return shared
 
 
-def _bodies(kernel: Kernel, body: Sequence[Statement], path: _Path, dims: Mapping[str, int], lanes: int) -> Iterator[Loops]:
+def _bodies(kernel: Kernel, body: Sequence[Statement], path: _Path, dims: Mapping[str, int], machine: Machine) -> Iterator[Loops]:
     """One `Loops` for every innermost body, in order."""
     own = [s for s in body if not isinstance(s, Loop)]
     inner = [s for s in body if isinstance(s, Loop)]
@@ -71,15 +74,15 @@ def _bodies(kernel: Kernel, body: Sequence[Statement], path: _Path, dims: Mappin
         turns = max(loop.hi.evaluate(dims) - loop.lo.evaluate(dims), 0)
         if turns == 0:
             continue
-        vector = path.vector or (loop.axis if in_vectors(loop, kernel, lanes) else "")
+        vector = path.vector or (loop.axis if in_vectors(loop, kernel, machine.lanes) else "")
         deeper = _Path([*path.loops, (loop.axis, turns)], vector, path.begun)
-        yield from _bodies(kernel, loop.body, deeper, dims, lanes)
+        yield from _bodies(kernel, loop.body, deeper, dims, machine)
     if any(isinstance(s, (ir.Store, ir.Add, ir.Fold)) for s in own):
-        yield _loops(kernel, own, path, dims)
+        yield _loops(kernel, own, path, dims, machine)
 
 
-def _loops(kernel: Kernel, body: Sequence[Statement], path: _Path, dims: Mapping[str, int]) -> Loops:
-    counter = _Counter(kernel, path, dims, begun=path.begun)
+def _loops(kernel: Kernel, body: Sequence[Statement], path: _Path, dims: Mapping[str, int], machine: Machine) -> Loops:
+    counter = _Counter(kernel, path, dims, _bytes(machine), begun=path.begun)
     for statement in body:
         counter.statement(statement)
     return counter.result()
@@ -92,6 +95,7 @@ class _Counter:
     kernel: Kernel
     path: _Path
     dims: Mapping[str, int]
+    bytes: Mapping[Kind, int]
     depths: dict[Term, int] = field(default_factory=dict)
     operations: dict[tuple[int, str], float] = field(default_factory=dict)
     streams: dict[tuple[object, ...], list[int]] = field(default_factory=dict)
@@ -179,7 +183,7 @@ class _Counter:
             axis, offset = self.followed(e)
             axes.append(axis)
             offsets.append(offset)
-        element = BYTES[self.kernel.array(array).kind]
+        element = self.bytes[self.kernel.array(array).kind]
         loops = self.axes({a for e in index for a in e.axes})
         depth = self.path.depth(loops)
         key = (array, tuple(axes), tuple(offsets[:-1]), frozenset(loops), element, written, depth)
@@ -220,7 +224,7 @@ def _axis_of(index: Index) -> str:
     return ""
 
 
-def work_of_call(step: Call, dims: Mapping[str, int]) -> Product | Library:
+def work_of_call(step: Call, dims: Mapping[str, int], machine: Machine) -> Product | Library:
     """A matrix product by its extents, any other call by the elements that it takes and gives."""
 
     def count(term: Term) -> int:
@@ -237,14 +241,18 @@ def work_of_call(step: Call, dims: Mapping[str, int]) -> Product | Library:
         both = label in left and label in right
         group = ("batch" if label in term.axes else "inner") if both else "rows" if label in left else "columns"
         groups[group] *= n
-    return Product(**groups, element=BYTES[term.kind], copied=float(count(term)))
+    return Product(**groups, element=_bytes(machine)[term.kind], copied=float(count(term)))
+
+
+def _bytes(machine: Machine) -> Mapping[Kind, int]:
+    return BYTES[machine.real_bytes == 4]
 
 
 def _factors(term: Term) -> list[tuple[Term, tuple[tuple[str, str | int], ...]]]:
     return list(zip(term.args, term.attrs.accesses, strict=True))
 
 
-def work_of_plan(plan: Plan, dims: Mapping[str, int], lanes: int) -> list[tuple[Step, Work | Product | Library, int]]:
+def work_of_plan(plan: Plan, dims: Mapping[str, int], machine: Machine) -> list[tuple[Step, Work | Product | Library, int]]:
     """(step, what it does, how often) for every kernel and library call of a plan; loops of unknown length once."""
     dims = plan.complete(dims)
     out: list[tuple[Step, Work | Product | Library, int]] = []
@@ -253,9 +261,9 @@ def work_of_plan(plan: Plan, dims: Mapping[str, int], lanes: int) -> list[tuple[
         steps, times = stack.pop()
         for step in steps:
             if isinstance(step, Launch):
-                out.append((step, work_of_kernel(lower_launch(plan, step), dims, lanes), times))
+                out.append((step, work_of_kernel(lower_launch(plan, step), dims, machine), times))
             elif isinstance(step, Call):
-                out.append((step, work_of_call(step, dims), times))
+                out.append((step, work_of_call(step, dims, machine), times))
             elif isinstance(step, While):
                 stack.append(([*step.head, *step.body], times))
             elif isinstance(step, Repeat):
@@ -265,7 +273,7 @@ def work_of_plan(plan: Plan, dims: Mapping[str, int], lanes: int) -> list[tuple[
 
 def demands_of_plan(plan: Plan, dims: Mapping[str, int], machine: Machine) -> list[tuple[Demand | Product | Library, int]]:
     """What the steps of a plan ask of a machine, for `ricci.cost.seconds`."""
-    return demands([(work, times) for _, work, times in work_of_plan(plan, dims, machine.lanes)], machine)
+    return demands([(work, times) for _, work, times in work_of_plan(plan, dims, machine)], machine)
 
 
 def predicted(plan: Plan, dims: Mapping[str, int], machine: Machine, threads: int = 1) -> float:

@@ -126,6 +126,7 @@ class Program:
     time_unit: Unit = Unit()
     counts: dict[str, Function] = field(default_factory=dict)  # `flops(L)`, a symbol of functions here -> what is counted
     rules: tuple[Equality, ...] = ()  # of the model, for the optimizer
+    bits: int = 64  # of the reals in arrays of generated code
 
     def with_functions(self, new: dict[str, Function]) -> Program:
         return replace(self, functions={**self.functions, **new})

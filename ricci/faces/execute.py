@@ -38,7 +38,7 @@ from ricci.dsl.model import Model, Output, Plot, Unit
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.override import without_reaction
 from ricci.dsl.program import Program
-from ricci.dsl.remedies import time_unit
+from ricci.dsl.remedies import time_unit, with_options
 from ricci.dsl.term import Function, Term, symbols, walk
 from ricci.errors import CannotRun, Diagnostic, RicciError, Source
 from ricci.faces.checkpoint import adapted, trajectory_of
@@ -49,6 +49,8 @@ from ricci.faces.keeping import Kept, described, with_series
 from ricci.faces.outcome import CheckResult, Outcome
 
 Array = np.ndarray[Any, Any]
+SHORT_ROUNDING = 2.0**-24  # relative, of a number of 32 bits
+MOST_ROUNDING = 0.01  # of all steps, if they round the same way
 
 
 @dataclass
@@ -267,7 +269,7 @@ class Integration:
         function = self.program.functions[name]
         listed = [arguments[p] for p in parameter_names(function)]
         with np.errstate(all="ignore"):  # what is not finite is found in the results
-            results = reference.call(function, listed, self.binding.sizes)
+            results = [_stored(r, self.program.bits) for r in reference.call(function, listed, self.binding.sizes)]
         return dict(zip((n for n, _ in function.results), results, strict=True))
 
     def _finish(self, trajectory: Trajectory) -> None:
@@ -278,6 +280,8 @@ class Integration:
             outcome.time_unit = time_unit(self.program.statement, self.program.time_unit)
         outcome.seconds["run"] = outcome.seconds.get("run", 0.0) + trajectory.seconds
         outcome.points = max((int(np.size(a)) for a in trajectory.states.values()), default=0)
+        if self.program.bits == 32 and trajectory.steps * SHORT_ROUNDING > MOST_ROUNDING:
+            outcome.warnings.append(self._rounded(trajectory.steps))
         if self.advance is not None:
             outcome.planned_bytes += int(self.advance.planned_bytes(self.binding.sizes))
         known = {**self.binding.values, **trajectory.states, "t": trajectory.time}
@@ -291,6 +295,19 @@ class Integration:
         main = driver.main_solve(self.model)
         if main is not None and main.name:
             self.binding.values.update({f"{main.name}.steps": trajectory.steps, f"{main.name}.seconds": trajectory.seconds})
+
+    def _rounded(self, steps: int) -> Diagnostic:
+        """W0505: what a step changes is of the size of its rounding where steps are many and small."""
+        digits = f"numbers of 32 bits are rounded in each of {steps} steps, together by up to {steps * SHORT_ROUNDING:.1g} of their size"
+        statement = self.program.statement
+        return Diagnostic("W0505", digits, statement, help=with_options(statement, [("dtype", "f64")]))
+
+
+def _stored(array: Array, bits: int) -> Array:
+    """Values of arrays as long as the program's numbers."""
+    if bits == 64 or not np.ndim(array) or array.dtype.kind not in "fc":
+        return array
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.complex64)
 
 
 def _labelled(model: Model, program: Program, binding: Binding, function: str, label: str, array: Array, shown: str) -> Labelled:

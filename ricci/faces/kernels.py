@@ -91,7 +91,7 @@ def run_often(program: Program, implicit: bool) -> set[str]:
 
 def kernels(before: Program | None, after: Program, name: str, known: dict[str, int], threads: int) -> Kernels | None:
     """The kernels of a function; None where it cannot be scheduled on its own."""
-    machine = driver.this_machine()
+    machine = driver.this_machine(after)
     function = after.functions[name]
     dims = sorted({d.name for term in (*function.params, *function.roots) for size in _sizes(term) for d in size.dims})
     least = {d: max(machine.nominal_size, after.dims[d].lower if d in after.dims else 0) for d in dims}

@@ -61,6 +61,7 @@ METHODS = {
 }
 LINEARS = {name: Choice(("tol", "steps", "restart")) for name in ("multigrid", "cg", "gmres", "bicgstab", "lu", "direct", "minres")}
 ADJOINTS = {"checkpointed": Choice(("steps",)), "stored": Choice(), "implicit": Choice(), "none": Choice()}
+SUPPORTED = ("f64", "f32", "c128", "c64")  # number types of generated code
 WORDS = {"dtype": ("f64", "f32", "bf16", "f16", "c128", "c64"), "scale": ("mup", "sp")}
 COUNTS = ("batch", "epochs", "sweeps", "count", "steps", "seed")
 CHOICES = {"space": SPACES, "time": TIMES, "method": METHODS, "linear": LINEARS, "adjoint": ADJOINTS}
@@ -107,7 +108,7 @@ def _note_beyond(options: Sequence[Option], checker: Checker) -> None:
     for option in options:
         if option.name in ("linear", "method", "adjoint", "dtype", "batch", "epochs", "sweeps", "count", "steps", "seed"):
             word = next((a for a in option.arguments if isinstance(a, str)), None)
-            if option.name == "dtype" and word == "f64":
+            if option.name == "dtype" and word in SUPPORTED:
                 continue
             checker.lacking(f"the option `{option.name}`", option.span)
 

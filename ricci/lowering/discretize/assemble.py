@@ -374,6 +374,7 @@ class Assembly:
             self.model.time_unit,
             dict(self.model.counts),
             tuple(self.model.rules),
+            self.options.bits,
         )
 
 

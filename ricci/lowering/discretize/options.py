@@ -16,18 +16,19 @@ from ricci.lowering.discretize.schemes.closures import ACCURACIES
 DEFAULT_ACCURACY = 2
 DEFAULT_TOLERANCE = 1e-4
 ELSEWHERE = frozenset({"time", "output", "checkpoint"})  # read by other stages
-UNDERSTOOD = frozenset({"grid", "until", "tol", "space"}) | ELSEWHERE
+UNDERSTOOD = frozenset({"grid", "until", "tol", "space", "dtype"}) | ELSEWHERE
 
 
 @dataclass(frozen=True)
 class Options:
-    """Checked values. `chosen` says whether the scheme was named or is the default."""
+    """Checked values. `chosen` says whether the scheme was named or is the default; `bits`: of the reals in arrays."""
 
     sizes: dict[str, int]
     accuracy: int
     chosen: bool
     end: Term | None
     tolerance: float
+    bits: int = 64
     span: Span | None = None
     space_span: Span | None = None
 
@@ -48,6 +49,7 @@ def read_options(model: Model) -> Options:
         chosen,
         _end(solve),
         _tolerance(solve),
+        _bits(solve),
         solve.span,
         space.span if space is not None else solve.span,
     )
@@ -109,6 +111,11 @@ def _tolerance(solve: Solve) -> float:
     if value is None or not 0 < value < 1:
         raise CannotLower("E0104", "`tol` is one number between 0 and 1", option.span, help=with_options(solve.span, [("tol", "1e-6")]))
     return float(value)
+
+
+def _bits(solve: Solve) -> int:
+    option = solve.option("dtype")
+    return 32 if option is not None and option.arguments[0] in ("f32", "c64") else 64
 
 
 def _number(value: Any) -> Fraction | None:
