@@ -8,8 +8,9 @@ import pytest
 from ricci.dsl import build
 from ricci.dsl.model import Call, Model, Option, Solve
 from ricci.dsl.types import Kind, Type
-from ricci.errors import RicciError
-from ricci.lowering.integrate import METHODS, Integrator, integrate, named
+from ricci.errors import RicciError, Source
+from ricci.faces.execute import Settings, execute
+from ricci.lowering.integrate import METHODS, Integrator, integrate, named, spectrum
 from ricci.lowering.integrate.choose import choose, stability
 from ricci.lowering.integrate.spectrum import rates
 from ricci.lowering.integrate.system import number
@@ -288,3 +289,33 @@ def test_growth_and_oscillation_of_uniform_fields_need_steps():
     assert growing.smooth == pytest.approx(7)
     dying = rate_of(s.system([x], [build.scale(-7, x)]), x=1.0)
     assert dying.smooth == 0
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "div((1 + x*y)*grad(u))",
+        "div((0.01 + 10*exp(-((x - 0.3)/0.05)^2))*grad(u))",
+        "-(1 + 0.9*sin(3*x)*sin(2*y))*dx(u) + 1e-5*lap(u)",
+        "1e-4*lap(u^3 - u - 1e-4*lap(u))",
+    ],
+)
+def test_coefficients_that_vary_in_space(equation, monkeypatch):
+    """The fastest mode lives where a coefficient is large: steps from patterns all over the grid see a fifth less."""
+    seen = []
+    iterated = spectrum._iterated
+
+    def measured(at):
+        seen.append((np.abs(np.linalg.eigvals(at.matrix())).max(), iterated(at)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(spectrum, "_iterated", measured)
+    text = f"""
+        domain D: x in 0..1 periodic, y in 0..1 periodic
+        field u(D)
+        equation dt(u) = {equation}
+        initial u = sin(2*pi*x)*sin(4*pi*y)
+        solve {{ grid: x=26, y=21; until: t=1e-9 }}"""
+    execute(Source("m.model", text), Settings(backend="numpy"), write=False)
+    ((true, found),) = seen
+    assert 0.97 * true < abs(found.fastest) < 1.03 * true
