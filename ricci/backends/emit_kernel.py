@@ -26,9 +26,11 @@ OWN_NAMES = frozenset(
         "F", "I", "B", "Z", "nan", "larger", "smaller", "any_lane", "begin", "end", "fma", "choose", "maximum", "minimum",
         "to_real", "to_int", "infinity", "float32", "math", "cmath", "np", "njit", "mirrored", "around", "square_root",
         "round_down", "round_up", "round_even", "magnitude", "elementary", "sum_lanes",
-        "product_lanes", "maximum_lanes", "minimum_lanes", "a", "c",
+        "prefetch", "product_lanes", "maximum_lanes", "minimum_lanes", "a", "c",
     )
 )  # fmt: skip
+STREAMS = 12  # rows of one array that are read side by side, beyond which the hardware does not see what comes next
+AHEAD = 16  # vectors
 SHORT_BODY = 32  # lines; a vector loop up to this long is written twice, so that only its last vector needs a mask
 EXACT = ("max", "min", "any", "all")  # reductions that round nothing
 IDENTITIES = {"sum": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}
@@ -168,11 +170,35 @@ class KernelWriter:
 
     def _loop_body(self, loop: Loop) -> list[str]:
         self.frames.append(Frame(len(self.frames)))
+        if self.vector is not None and self.vector[0] == loop.axis:
+            self._prefetch(loop)
         self._statements(loop.body)
         inner = self.frames.pop()
         self.locals = {t: v for t, v in self.locals.items() if v[1] < len(self.frames)}
         self.addresses = {k: v for k, v in self.addresses.items() if v[1] < len(self.frames)}
         return ["    " + line for line in inner.lines]
+
+    def _prefetch(self, loop: Loop) -> None:
+        """Ask for what is needed next where many rows are read: of each array the row that the next turn of the slab's loop begins with, and in
+        the rows of other turns what lies a few vectors ahead."""
+        slab = self.kernel.shared
+        if slab is None or slab == loop.axis or slab not in self.axes:
+            return
+        rows: dict[str, dict[tuple[Index, ...], int]] = {}
+        for term in ir.symbols(list(ir.values(loop.body))):
+            leaf = self.kernel.leaves.get(term)
+            if isinstance(leaf, Load) and leaf.index[-1].axes == {loop.axis} and (lead := _lead(leaf.index[0], slab)) is not None:
+                rows.setdefault(leaf.array, {})[leaf.index[:-1]] = lead
+        if max(map(len, rows.values()), default=0) <= STREAMS:
+            return
+        variable = self.axes[loop.axis][0]
+        for array, own in rows.items():
+            arena = ARENAS[self.kernel.array(array).kind]
+            for outer in [outer for outer, lead in own.items() if lead or len(own) == 1]:
+                self._line(f"prefetch({arena}, {self._row(array, outer)} + {variable} + {AHEAD * self.lanes})")
+            foremost = max(own, key=own.__getitem__)
+            row = self._row(array, tuple(e.substitute({slab: Index.axis(slab) + 1}) for e in foremost))
+            self._line(f"prefetch({arena}, {row} + {variable})")
 
     def _bound(self, wish: str, text: str) -> str:
         if text.isidentifier() or text.isdigit():
@@ -440,6 +466,18 @@ class KernelWriter:
         if self.kernel.shared is not None:
             out += [Argument(("slab", "begin"), "begin"), Argument(("slab", "end"), "end")]
         return tuple(out)
+
+
+def _lead(e: Index, axis: str) -> int | None:
+    """How far ahead of a loop an index is; None where it does not follow the loop one by one."""
+    if len(e.terms) != 1 or e.terms[0][1] != 1:
+        return None
+    atom = e.terms[0][0]
+    if atom.kind == "axis":
+        return e.constant.constant if atom.axis == axis else None
+    inner = atom.inner
+    near = e.constant == 0 and len(inner.terms) == 1 and inner.terms[0][0].kind == "axis" and inner.terms[0][1] == 1
+    return inner.constant.constant if near and inner.axes == {axis} else None
 
 
 def canonical_text(lines: Sequence[str], names: set[str]) -> str:

@@ -48,7 +48,7 @@ from ricci.backends.elementary import compiled as elementary
 from ricci.backends.team import around, band, edge, invoke, meet, mirrored, pieces
 from ricci.backends.vectors import (
     any_lane, choose, fma, keep{n}, larger, load1, load{n}, magnitude, maximum, maximum_lanes, minimum, minimum_lanes,
-    product_lanes, ramp{n}, round_down, round_even, round_up, seen, smaller, spread{n}, square_root, store1,
+    prefetch, product_lanes, ramp{n}, round_down, round_even, round_up, seen, smaller, spread{n}, square_root, store1,
     store{n}, store_part{n}, sum_lanes, to_int, to_real,
 )
 

@@ -24,6 +24,7 @@ Caller = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 REACHED, MORE_STEPS, NOT_FINITE, UNDERFLOW, NO_CONVERGENCE, EVENT = 0, 1, 2, 3, 4, 10
 AGAIN = -2  # value of `ctl:armed:K` when event K has fired without having been seen false since it fired before
+EVEN_POINTS, EVEN_STEPS = 1 << 30, 1 << 22  # points computed in an even slice, steps of it at most
 SLICE_SECONDS = 0.3  # between looks at the progress line,
 CARRIED = 4e-9  # and so many more a byte that is copied into the loop and back
 SAME_TIME = 1e-12  # times closer than this, relative to the end, are one stop
@@ -167,6 +168,9 @@ class Simulation:
     statements: Mapping[int, Span | None] = field(default_factory=dict)  # of the events
     at_events: tuple[str, ...] = ()
     asked: Callable[[], bool] = lambda: False  # whether the run is to be interrupted
+    even: bool = (
+        False  # slices have a number of steps that follows from the points, not from the time that they take: they leave their mark
+    )
 
     def prepare(self, begin: Trajectory | None = None) -> None:
         """Initial states, or those to go on from, and one call of the time loop that goes nowhere: after it everything is compiled."""
@@ -201,7 +205,7 @@ class Simulation:
     def _advance(self, stop: float) -> int | None:
         """Slices of the compiled time loop up to `stop` or an event; returns the event's number."""
         trajectory = self.trajectory
-        slice_steps = 16
+        slice_steps = 16 if not self.even else self._even_steps()
         while True:
             if self.asked():
                 raise Interrupted
@@ -220,8 +224,15 @@ class Simulation:
                 return None
             if status >= EVENT:
                 return status - EVENT
+            if self.even:
+                continue
             grow = max(SLICE_SECONDS, CARRIED * sum(a.nbytes for a in map(np.asarray, trajectory.states.values()))) / max(took, 1e-6)
             slice_steps = max(1, min(int(slice_steps * min(max(grow, 0.25), 8.0)), 1 << 30))
+
+    def _even_steps(self) -> int:
+        """About a second of steps on a usual machine."""
+        points = sum(np.asarray(a).size for a in self.trajectory.states.values())
+        return max(16, min(EVEN_POINTS // max(points, 1), EVEN_STEPS))
 
     def _take(self, result: Mapping[str, Any], took: float) -> None:
         trajectory = self.trajectory

@@ -250,6 +250,20 @@ def _memory(lanes: int) -> tuple[Any, Any]:
     return load, store
 
 
+@typed_intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of an element; places outside of the array do nothing."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _address(context, builder, args[0], args[1], sig, 1)
+        type_ = ir.FunctionType(ir.VoidType(), [place.type, _INT32, _INT32, _INT32])
+        function = cgutils.get_or_insert_function(builder.module, type_, "llvm.prefetch.p0")
+        builder.call(function, [place, *(ir.Constant(_INT32, n) for n in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, index), emit
+
+
 def _store_part(lanes: int) -> Any:
     """Store the first `count` lanes; all of them when count >= lanes, which is the usual case and a plain store."""
 

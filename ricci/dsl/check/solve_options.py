@@ -42,7 +42,7 @@ SPACES = {
     "fourier": Choice((), 3, True, "the spectral space `fourier`"),
     "chebyshev": Choice((), 3, True, "the spectral space `chebyshev`"),
 }
-FIXED = ("euler", "midpoint", "heun", "rk3", "rk4", "backward_euler", "crank_nicolson")  # need their step
+FIXED = ("euler", "leapfrog", "midpoint", "heun", "rk3", "rk4", "backward_euler", "crank_nicolson")  # need their step
 ADAPTIVE = ("bs32", "dp54", "trbdf2", "rodas3", "rodas4p", "rodas5p")
 TIMES = {
     **{name: Choice(("dt",)) for name in (*FIXED, *ADAPTIVE)},

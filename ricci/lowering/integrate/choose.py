@@ -19,6 +19,7 @@ from ricci.dsl.program import Choice, Program
 from ricci.dsl.remedies import quantity, time_unit, with_options
 from ricci.errors import CannotLower
 from ricci.lowering.integrate.explicit import Explicit
+from ricci.lowering.integrate.leapfrog import Leapfrog
 from ricci.lowering.integrate.methods import METHODS, Integrator, named
 from ricci.lowering.integrate.spectrum import Rates, decays, rates
 from ricci.lowering.integrate.tableaux import Tableau
@@ -178,16 +179,18 @@ def _check_step(integrator: Integrator, program: Program, values: Mapping[str, A
     if not (dt > 0 and math.isfinite(dt)):
         message = f"the step of `{name}` must be positive, it is {quantity(dt, program.time_unit, 6)}"
         raise CannotLower("E0502", message, integrator.span, help=_with_step(program, name, 0.01))
-    if not isinstance(method, Explicit) or end <= 0:
+    if not isinstance(method, (Explicit, Leapfrog)) or end <= 0:
         return
     found = rates(program, values, sizes, end)
     eigenvalue = found.fastest
-    if not _unstable(method.tableau, eigenvalue, dt, end):
+    if isinstance(method, Leapfrog):
+        eigenvalue = 0j if decays(eigenvalue) else 1j * abs(eigenvalue.imag)  # damping is centred and amplifies nothing
+    if not _unstable(method, eigenvalue, dt, end):
         return
     low, high = 0.0, dt
     for _ in range(60):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if _unstable(method.tableau, eigenvalue, middle, end) else (middle, high)
+        low, high = (low, middle) if _unstable(method, eigenvalue, middle, end) else (middle, high)
     unit = time_unit(program.statement, program.time_unit, "time")
     rate = _rate(eigenvalue, unit, 3)
     raise CannotLower(
@@ -207,8 +210,10 @@ def _with_step(program: Program, name: str, dt: float) -> str:
     return with_options(program.statement, [("time", f"{name}(dt={quantity(dt, unit, 2)})")])
 
 
-def _unstable(tableau: Tableau, eigenvalue: complex, dt: float, end: float) -> bool:
-    growth = math.log(max(abs(stability(tableau, eigenvalue * dt)), 1e-300))
+def _unstable(method: Explicit | Leapfrog, eigenvalue: complex, dt: float, end: float) -> bool:
+    z = eigenvalue * dt
+    factor = method.amplification(z) if isinstance(method, Leapfrog) else abs(stability(method.tableau, z))
+    growth = math.log(max(factor, 1e-300))
     return end / dt * (growth - max(eigenvalue.real, 0.0) * dt) > EXCESS
 
 

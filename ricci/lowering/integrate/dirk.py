@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from ricci.dsl import build
 from ricci.dsl.term import Term
 from ricci.lowering.integrate.newton import Resolvent, solve_stage
-from ricci.lowering.integrate.system import Attempt, System, Terms, combination
+from ricci.lowering.integrate.system import Attempt, Method, System, Terms, combination
 from ricci.lowering.integrate.tableaux import Tableau
 
 
 @dataclass(frozen=True)
-class DiagonallyImplicit:
+class DiagonallyImplicit(Method):
     """Y_i = y + dt sum_{j<=i} a_ij f(t + c_j dt, Y_j); y' = y + dt sum b_i f_i.
 
     The error estimate is filtered by (1 - a dt J)^-1, so that stiff components do not dominate it (Hosea, Shampine 1996).
@@ -43,7 +43,7 @@ class DiagonallyImplicit:
     def memory(self, system: System) -> dict[str, Term]:
         return {}
 
-    def start(self, system: System, t: Term, states: Terms) -> Terms:
+    def start(self, system: System, t: Term, dt: Term | None, states: Terms) -> Terms:
         return ()
 
     def attempt(self, system: System, t: Term, dt: Term, states: Terms, memory: Terms) -> Attempt:

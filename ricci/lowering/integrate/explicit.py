@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ricci.dsl import build
 from ricci.dsl.term import Term
-from ricci.lowering.integrate.system import Attempt, System, Terms, combination
+from ricci.lowering.integrate.system import Attempt, Method, System, Terms, combination
 from ricci.lowering.integrate.tableaux import Row, Tableau
 
 
 @dataclass(frozen=True)
-class Explicit:
+class Explicit(Method):
     """k_i = f(t + c_i dt, y + dt sum_j a_ij k_j); y' = y + dt sum b_i k_i. Cost: one right-hand side a stage.
 
     When the last stage is the derivative at y', it is kept as the first stage of the next step (memory `rate:NAME`).
@@ -44,7 +44,7 @@ class Explicit:
             return {}
         return {(name := f"ctl:rate:{s.name}"): build.symbol(name, s.symbol.type) for s in system.program.states}
 
-    def start(self, system: System, t: Term, states: Terms) -> Terms:
+    def start(self, system: System, t: Term, dt: Term | None, states: Terms) -> Terms:
         return system.rates(t, states) if self.tableau.first_same_as_last else ()
 
     def attempt(self, system: System, t: Term, dt: Term, states: Terms, memory: Terms) -> Attempt:

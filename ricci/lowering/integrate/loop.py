@@ -92,15 +92,15 @@ def time_loop(program: Program, method: Method, step: Term | None) -> Function:
     _extremes(carries, length, accept)
     for symbol, old, new in zip(scales, begin.scales, verdict.scales, strict=True):
         carries.add(symbol, old, build.where(accept, new, symbol))
-    for symbol, new in zip(states, attempt.states, strict=True):
-        carries.add(symbol, symbol, build.where(accept, new, symbol))
+    for symbol, old, new in zip(states, begin.states, attempt.states, strict=True):
+        carries.add(symbol, old, build.where(accept, new, symbol))
     for symbol, old, new in zip(memory.values(), begin.memory, attempt.memory, strict=True):
         carries.add(symbol, old, build.where(accept, new, symbol))
     fired = location.carry(carries.add, found, TIME, states) if location and found else None
     carries.add(DT, begin.dt, _next_dt(verdict, found, fired, step))
     status = _status(length, verdict, accept, found, fired, attempt.failed, step)
     carries.add(STATUS, _first_status(fired.at_entry if fired else None), status)
-    return _function(program, system, carries)
+    return _function(program, system, method, tuple(memory.values()), carries)
 
 
 def _length(step: Term | None, location: events.Location | None) -> Length:
@@ -128,7 +128,8 @@ def _next_dt(verdict: Verdict, found: events.Found | None, fired: events.Fired |
 
 def _fixed(attempt: Attempt) -> Verdict:
     """Every converged step is accepted, also one that is not finite: the caller looks for the place."""
-    finite = build.apply("lt", largest([norm(y) for y in attempt.states]), build.const(float("inf")))
+    new = [y for y in attempt.states if y.op != "symbol"] or attempt.states  # what was there before has been looked at
+    finite = build.apply("lt", largest([norm(y) for y in new]), build.const(float("inf")))
     accept = build.const(True) if attempt.failed is None else build.apply("not", attempt.failed)
     return Verdict(accept, finite, DT, ERROR, GROWTH, ())
 
@@ -194,13 +195,15 @@ class Begin:
     dt: Term
     scales: Terms
     memory: Terms
+    states: Terms
 
 
 def _start(program: Program, method: Method, system: System, step: Term | None, memory: Terms, scales: Terms) -> Begin:
     states = system.symbols
-    first = method.start(system, TIME, states)
+    first = method.start(system, TIME, step, states)
+    carried = method.enter(system, TIME, step, states)
     if step is not None:
-        return Begin(step, (), first)
+        return Begin(step, (), first, carried)
     begin = _initial_scales(program, states, scales)
     rates = system.rates(TIME, states)
     speeds = [
@@ -212,7 +215,7 @@ def _start(program: Program, method: Method, system: System, step: Term | None, 
     guess = build.divide(number("1/100"), build.apply("max2", speed, number(SMALLEST_SCALE)))
     guess = build.where(build.apply("lt", number(0), speed), build.apply("min2", guess, rest), build.scale(Fraction(1, 1000), rest))
     bounded = build.where(build.apply("lt", DT, number(0)), build.apply("min2", guess, build.neg(DT)), guess)
-    return Begin(build.where(build.apply("lt", number(0), DT), DT, bounded), begin, first)
+    return Begin(build.where(build.apply("lt", number(0), DT), DT, bounded), begin, first, carried)
 
 
 def _initial_scales(program: Program, states: Terms, scales: Terms) -> Terms:
@@ -279,7 +282,7 @@ def _status(
     return status
 
 
-def _function(program: Program, system: System, carries: Carries) -> Function:
+def _function(program: Program, system: System, method: Method, memory: Terms, carries: Carries) -> Function:
     """The closed function `advance` around the loop."""
     condition = build.apply("eq", STATUS, build.const(RUNNING))
     constants = system.constants(carries.after, carries.symbols)
@@ -287,9 +290,12 @@ def _function(program: Program, system: System, carries: Carries) -> Function:
     body = Function("step", params, tuple((name_of(s), a) for s, a in zip(carries.symbols, carries.after, strict=True)))
     running = Function("running", params, (("running", condition),))
     loop = build.iterate(body, running, tuple(carries.before), constants)
-    results = tuple((name_of(s), build.proj(loop, k)) for k, s in enumerate(carries.symbols) if _is_result(program, s))
+    last = {s: build.proj(loop, k) for k, s in enumerate(carries.symbols)}
+    left = method.leave(system, last[TIME], tuple(last[s] for s in system.symbols), tuple(last[s] for s in memory))
+    given = last | dict(zip(system.symbols, left, strict=True))
+    results = tuple((name_of(s), value) for s, value in given.items() if _is_result(program, s))
     own = [s for s in carries.symbols if _is_input(program, s)]
-    outer = system.constants([loop], [TIME, STOP, TOLERANCE, MAX_STEPS, *own])
+    outer = system.constants([loop, *left], [TIME, STOP, TOLERANCE, MAX_STEPS, *own])
     return Function("advance", (TIME, STOP, TOLERANCE, MAX_STEPS, *(s for s in own if s is not TIME), *outer), results)
 
 

@@ -16,11 +16,13 @@ from ricci.errors import CannotLower, CheckFailed, Span
 from ricci.lowering.integrate import tableaux
 from ricci.lowering.integrate.dirk import DiagonallyImplicit
 from ricci.lowering.integrate.explicit import Explicit
+from ricci.lowering.integrate.leapfrog import Leapfrog
 from ricci.lowering.integrate.rosenbrock import Rosenbrock
 from ricci.lowering.integrate.system import Method
 
 _ALL: tuple[Method, ...] = (
     *map(Explicit, tableaux.EXPLICIT),
+    Leapfrog(),
     *map(DiagonallyImplicit, tableaux.DIAGONALLY_IMPLICIT),
     *map(Rosenbrock, tableaux.ROSENBROCK),
 )

@@ -12,12 +12,12 @@ from fractions import Fraction
 from ricci.dsl import build
 from ricci.dsl.term import Term
 from ricci.lowering.integrate.newton import Resolvent
-from ricci.lowering.integrate.system import Attempt, System, Terms
+from ricci.lowering.integrate.system import Attempt, Method, System, Terms
 from ricci.lowering.integrate.tableaux import RosenbrockTableau
 
 
 @dataclass(frozen=True)
-class Rosenbrock:
+class Rosenbrock(Method):
     """(1 - gamma dt J) U_i = gamma (dt f(t + alpha_i dt, y + sum a_ij U_j) + sum c_ij U_j + g_i dt^2 f_t); y' = y + sum m_i U_i."""
 
     tableau: RosenbrockTableau
@@ -45,7 +45,7 @@ class Rosenbrock:
     def memory(self, system: System) -> dict[str, Term]:
         return {}
 
-    def start(self, system: System, t: Term, states: Terms) -> Terms:
+    def start(self, system: System, t: Term, dt: Term | None, states: Terms) -> Terms:
         return ()
 
     def attempt(self, system: System, t: Term, dt: Term, states: Terms, memory: Terms) -> Attempt:

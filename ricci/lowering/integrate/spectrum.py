@@ -2,7 +2,7 @@
 
 Small systems: all eigenvalues of the dense Jacobian. Large ones: the Ritz value of largest modulus of Arnoldi's iteration, which begins with a sum of
 oscillating patterns and of one fixed irregular vector. (Power steps see less than the largest value of coefficients that vary in space.)
-Large grids are measured on three coarse ones; a + b n^p through the three extends them to the real size.
+Large grids are measured on three coarse ones; a + b n^p through the three, n the intervals along an axis, extends them to the real size.
 
 Source: Saad, Numerical Methods for Large Eigenvalue Problems (2011), section 6.2.
 """
@@ -19,6 +19,7 @@ from ricci.dsl import reference
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Program
 from ricci.dsl.term import Function
+from ricci.dsl.types import Kind
 
 Array = np.ndarray[Any, Any]
 DENSE = 48  # unknowns up to which the Jacobian is formed
@@ -240,7 +241,7 @@ def _with(at: Jacobian, parts: list[Array]) -> dict[str, Any]:
 
 
 def _scalable(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
-    """Dims of grid axes that no given array has."""
+    """Dims of grid axes along which given arrays can be sampled: numbers can, positions cannot."""
     grid = {
         d.name
         for axis in program.coordinates
@@ -249,7 +250,7 @@ def _scalable(program: Program, values: Mapping[str, Any], sizes: Mapping[str, i
         if a.partition(":")[0] == axis
         for d in n.dims
     }
-    fixed = {d.name for a in program.arguments for n in a.symbol.axes.values() for d in n.dims}
+    fixed = {d.name for a in program.arguments for n in a.symbol.axes.values() for d in n.dims if a.symbol.kind == Kind.INT}
     return sorted(d for d in grid - fixed if sizes.get(d, 0) > 16)
 
 
@@ -261,14 +262,26 @@ def _extrapolated(
     samples = []
     for factor in (0.25, 0.5, 1.0):
         coarse = {**sizes, **{d: max(12, int(sizes[d] * shrink * factor)) for d in dims}}
-        at = Jacobian(program, start_values(program, values, coarse), coarse)
-        samples.append((float(coarse[dims[0]]), _iterated(at)))
-    n = float(sizes[dims[0]])
+        given = dict(values) | _sampled(program, values, sizes, coarse)
+        at = Jacobian(program, start_values(program, given, coarse), coarse)
+        samples.append((float(coarse[dims[0]] - 1), _iterated(at)))  # rates follow the distance of points
+    n = float(sizes[dims[0]] - 1)
     moduli = np.array([abs(r.fastest) for _, r in samples])
     last = samples[-1][1]
     if moduli[-1] == 0:
         return last
     return Rates(last.fastest * _extended(np.array([m for m, _ in samples]), moduli, n) / moduli[-1], last.smooth, last.initial, last.state)
+
+
+def _sampled(program: Program, values: Mapping[str, Any], sizes: Mapping[str, int], coarse: Mapping[str, int]) -> dict[str, Array]:
+    """Given arrays on the coarse grid: the values at the nearest places."""
+    found = {}
+    for argument in program.arguments:
+        extents = [(n.evaluate(sizes), n.evaluate(coarse)) for n in argument.symbol.axes.values()]
+        if argument.name in values and any(fine != few for fine, few in extents):
+            places = [np.rint(np.linspace(0, fine - 1, few)).astype(int) for fine, few in extents]
+            found[argument.name] = np.asarray(values[argument.name])[np.ix_(*places)]
+    return found
 
 
 def _extended(points: Array, values: Array, n: float) -> float:

@@ -174,11 +174,24 @@ class Method(Protocol):
     def implicit(self) -> bool:
         """It solves linear systems and stays stable for stiff terms."""
 
+    @property
+    def rounds_states(self) -> bool:
+        """What the loop carries follows from the states but for a rounding: a run in two parts differs in last bits from one in three."""
+        return False
+
     def memory(self, system: System) -> dict[str, Term]:
         """Carries beside the states: name -> symbol."""
 
-    def start(self, system: System, t: Term, states: Terms) -> Terms:
-        """Their values at the start."""
+    def start(self, system: System, t: Term, dt: Term | None, states: Terms) -> Terms:
+        """Their values at the start; dt: the step of a fixed one."""
+
+    def enter(self, system: System, t: Term, dt: Term | None, states: Terms) -> Terms:
+        """What the loop carries in the places of the states."""
+        return states
+
+    def leave(self, system: System, t: Term, states: Terms, memory: Terms) -> Terms:
+        """The states, from what the loop carried."""
+        return states
 
     def attempt(self, system: System, t: Term, dt: Term, states: Terms, memory: Terms) -> Attempt:
         """One step of length dt from (t, states)."""

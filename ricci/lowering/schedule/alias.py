@@ -44,6 +44,10 @@ class Aliases:
         """Whether no ghosts stand around a slot yet."""
         return not any(name == slot.name for name, _ in self.owners)
 
+    def release(self, slot: Slot) -> None:
+        """Nobody reads the ghosts of a slot any more: what it holds changes hands, to a loop or back."""
+        self.owners = {key: term for key, term in self.owners.items() if key[0] != slot.name}
+
     def place_of(self, item: Item, block: Block) -> Place | None:
         """The place of a stored term inside or around the slot that its bulk is a copy of; None if it is no copy."""
         if not any(item.cuts.values()) and item.term.op != "reindex":

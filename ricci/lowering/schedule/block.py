@@ -58,6 +58,13 @@ class Workshop:
         self.slots.append(made)
         return made
 
+    def join(self, one: Slot, other: Slot) -> None:
+        """Give all slots of two families the same strides."""
+        before = one.family
+        for slot in self.slots:
+            if slot.family == before:
+                slot.family = other.family
+
     def place(self, term: Term, slot: Slot) -> Place:
         """The plain place of a term in a slot with its extents."""
         return Place(slot, tuple(term.axes), tuple([Size.of(0)] * len(term.axes)))

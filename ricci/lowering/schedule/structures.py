@@ -7,12 +7,13 @@ writes into slices of the stacked result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ricci.dsl import build
 from ricci.dsl.index import Index
-from ricci.dsl.term import Function, Term
+from ricci.dsl.ops import contract
+from ricci.dsl.term import Function, Term, walk
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.errors import CannotLower
 from ricci.lowering.kernel import Load
@@ -91,6 +92,7 @@ class _Carries:
             own = self.block.take(init, self.term)
             if own is not None:
                 self.slots[k] = own
+                shop.aliases.release(own)
                 continue
             self.slots[k] = shop.slot(title, param.kind, param.axes.values(), role="carry")
             steps.append(Launch(self.block.copy_nest(init, shop.place(init, self.slots[k]))))
@@ -111,40 +113,71 @@ class _Carries:
         return Block(shop, places, known, self.block.structures, inside_loop=True)
 
     def advance(self, inside: Block, body: Function) -> list[Step]:
-        """Steps of one turn: next values, then swaps and new scalars."""
-        swaps: list[tuple[int, Term | None]] = []
+        """Steps of one turn: next values, then swaps and new scalars.
+
+        A carry that becomes what another one was (the time level before) takes over its array.
+        """
+        params = body.params[: len(self.params)]
+        moves = {k: _candidate(body.roots[k], param) for k, param in enumerate(params) if k in self.slots and body.roots[k] is not param}
+        moves = {k: (candidate, condition) for k, (candidate, condition) in moves.items() if candidate is not params[k]}
+        taken = self._taken_over(params, moves)
+        over = {j: k for k, j in taken.items() if moves[k][1] is None and _only_pointwise(params[k], moves[j][0], body)}
         copies: list[tuple[Term, Slot]] = []
         roots: list[Term] = []
         partner: dict[int, Slot] = {}
-        for k, param in enumerate(body.params[: len(self.params)]):
-            root = body.roots[k]
-            if k in self.variables:
-                if root is not param:
-                    roots.append(root)
-                continue
-            candidate, condition = _candidate(root, param)
-            if candidate is param:
-                continue
-            candidate = build.conform(candidate, param.type)
-            partner[k] = inside.shop.slot(f"{self.slots[k].name}_next", param.kind, param.axes.values(), "carry", self.slots[k])
-            if decide.is_leaf(candidate) or candidate in inside.targets:
-                copies.append((candidate, partner[k]))
-            else:
-                inside.targets[candidate] = partner[k]
-            roots.append(candidate)
-            if condition is not None:
-                roots.append(condition)
-            swaps.append((k, condition))
+        for k, (candidate, condition) in moves.items():
+            if k not in taken:
+                candidate = build.conform(candidate, params[k].type)
+                partner[k] = self.slots[over[k]] if k in over else self._second(k, params[k], inside)
+                if decide.is_leaf(candidate) or candidate in inside.targets:
+                    copies.append((candidate, partner[k]))
+                else:
+                    inside.targets[candidate] = partner[k]
+                roots.append(candidate)
+            roots += [] if condition is None else [condition]
+        roots += [body.roots[k] for k in self.variables if body.roots[k] is not params[k]]
         steps = inside.schedule(list(dict.fromkeys(roots)))
         steps += [Launch(inside.copy_nest(t, inside.shop.place(t, slot))) for t, slot in copies]
-        for k, condition in swaps:
+        for k, owner in taken.items():
+            partner[k] = partner[owner]
+            self.block.shop.join(self.slots[k], self.slots[owner])
+        for k in (*(k for k in moves if k not in taken), *(k for k in taken if k not in over.values())):
+            condition = moves[k][1]
             chosen = None if condition is None else _variable(inside, condition, steps)
             steps.append(Swap(self.slots[k], partner[k], chosen))
-        moved = [k for k in self.variables if body.roots[k] is not body.params[k]]
+        moved = [k for k in self.variables if body.roots[k] is not params[k]]
         if moved:
             values = tuple(inside.known.get(body.roots[k], body.roots[k]) for k in moved)
             steps.append(Rebind(tuple(self.variables[k] for k in moved), values))
         return steps
+
+    def _second(self, k: int, param: Term, inside: Block) -> Slot:
+        """A second array of a carry, for its next values."""
+        return inside.shop.slot(f"{self.slots[k].name}_next", param.kind, param.axes.values(), "carry", self.slots[k])
+
+    def _taken_over(self, params: Sequence[Term], moves: Mapping[int, tuple[Term, Term | None]]) -> dict[int, int]:
+        """Carries that become what others were, each with the one whose second array then holds that; in the order of the exchanges."""
+        holder = {j: j for j, (candidate, _) in moves.items() if candidate not in params}
+        taken: dict[int, int] = {}
+        while True:
+            found = next(
+                (
+                    (k, j)
+                    for k, (candidate, condition) in moves.items()
+                    for j in holder
+                    if k not in taken and candidate is params[j] and condition is moves[holder[j]][1] and self._alike(k, j)
+                ),
+                None,
+            )
+            if found is None:
+                return taken
+            k, j = found
+            taken[k] = holder[k] = holder.pop(j)
+
+    def _alike(self, k: int, j: int) -> bool:
+        """Whether two carries may exchange their arrays."""
+        one, other = self.slots[k], self.slots[j]
+        return one.kind == other.kind and one.extents == other.extents and one.dense == other.dense
 
     def finish(self, term: Term) -> None:
         """The last carries are the components of the loop."""
@@ -154,6 +187,33 @@ class _Carries:
                 self.block.known[component] = self.variables[k]
             else:
                 self.block.places[component] = self.block.shop.place(param, self.slots[k])
+                self.block.shop.aliases.release(self.slots[k])
+
+
+def _only_pointwise(param: Term, value: Term, body: Function) -> bool:
+    """Whether a carry is read for one value only, each element for the element at its place: that value may overwrite it."""
+    depends: dict[Term, bool] = {}
+    for term in walk([value]):
+        depends[term] = term is param or any(depends[a] for a in term.args)
+        local = term.op in ("linear", "map") or (term.op == "contract" and _in_place_product(term))
+        if depends[term] and term is not param and (not local or term.axes != param.axes):
+            return False
+    if not depends[value] or value.axes != param.axes:
+        return False
+    seen = {value}
+    waiting = list(body.roots)
+    while waiting:
+        term = waiting.pop()
+        if term not in seen:
+            seen.add(term)
+            waiting += term.args
+    return param not in seen
+
+
+def _in_place_product(term: Term) -> bool:
+    """Whether a product takes every factor at the element that it gives."""
+    straight = all(axis == label for _, access in contract.factors_of(term) for axis, label in access.items())
+    return straight and not contract.bound_of(term)
 
 
 def _candidate(root: Term, carry: Term) -> tuple[Term, Term | None]:

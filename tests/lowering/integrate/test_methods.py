@@ -24,7 +24,7 @@ def solution(end, start):
 PROBLEMS = {"dp54": (4.0, [-0.1, 1.5])}
 
 
-@pytest.mark.parametrize("name", sorted(METHODS))
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"leapfrog"}))  # of second order in time: test_leapfrog.py
 def test_order(name):
     """Error against dt on a coupled nonlinear nonautonomous system: slope within 0.2 of the stated order."""
     end, start = PROBLEMS.get(name, (3.0, [0.2, 1.0]))
