@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ricci.machine import Machine
 
 LARGEST_SOURCE = 1 << 20
+BACKENDS = ("cpu", "reference")
+LEVELS = (0, 1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ class Settings:
     opt: int = 2
     allow_read: tuple[str, ...] = ()
     start: str | None = None  # a file with the state to go on from
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise WrongUsage(
+                "E0104",
+                f"there is no backend `{self.backend}`",
+                help=f"backend={BACKENDS[0]!r}",
+                notes=(f"there are {', '.join(BACKENDS)}",),
+            )
+        if self.opt not in LEVELS:
+            raise WrongUsage("E0104", f"there is no level `{self.opt}` of optimization", help="opt=2", notes=("there are 0, 1, 2, 3",))
 
 
 def read(path: str | os.PathLike[str]) -> Source:

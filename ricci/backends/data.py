@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +181,29 @@ def in_memory(value: Any, name: str) -> Stored:
     unit = value.unit if isinstance(value, Labelled) else getattr(value, "attrs", {}).get("units", "")
     bare = not hasattr(value, "__array__") and hasattr(value, "__dlpack__")
     array = np.from_dlpack(value) if bare else np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise CannotRun("E0806", f"`{name}` is given {KINDS.get(array.dtype.kind, 'records')}, not numbers")
+    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+        entry = ", ".join(str(int(i)) for i in np.argwhere(np.ma.getmaskarray(value))[0])
+        raise CannotRun("E0808", f"`{name}` is given an array with masked values", notes=(f"the first at entry {entry}, counted from 0",))
     named = {name: [str(a) for a in axes]} if isinstance(axes, tuple) else {}
-    return Metadata(named, {name: str(unit)} if unit else {}).of(name, array, name, {}, None)
+    stored = Metadata(named, {name: str(unit)} if unit else {}).of(name, array, name, {}, None)
+    return stored if stored.axes is None else replace(stored, points=_points(value, stored.axes))
+
+
+def _points(value: Any, axes: Sequence[str]) -> dict[str, tuple[Array, Unit | None]]:
+    """Where the points of labelled data are, by axis: of results and of xarray's coordinates that are numbers."""
+    found: dict[str, tuple[Array, Unit | None]] = {}
+    for axis, n in zip(axes, np.shape(value), strict=True):
+        if isinstance(value, Labelled):
+            places, unit = value.coordinates.get(axis, (None, ""))
+        else:
+            coords = getattr(value, "coords", {})
+            places = np.asarray(coords[axis]) if axis in coords else None
+            unit = str(coords[axis].attrs.get("units", "")) if axis in coords else ""
+        if places is not None and np.asarray(places).shape == (n,) and np.asarray(places).dtype.kind in "biuf":
+            found[axis] = np.asarray(places), Metadata({}, {axis: unit}).unit(axis)
+    return found
 
 
 def split_key(text: str) -> tuple[str, str | None]:

@@ -13,7 +13,10 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache as remembered
 from importlib.util import find_spec
@@ -146,6 +149,22 @@ def loaded(name: str) -> MachineCode | None:
 # compiling
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits: an exception inside of a callback of the compiler would be swallowed, and its function left without code."""
+    asked: list[int] = []
+    usual = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if asked:
+        raise KeyboardInterrupt
+
+
 @remembered
 def _argument_kinds() -> dict[str, Any]:
     import numba
@@ -166,7 +185,8 @@ def functions_of(name: str, source: str, signatures: Mapping[str, str]) -> dict[
     space: dict[str, Any] = {"__name__": name}
     exec(compile(source, f"<{name}>", "exec"), space)
     for function, signature in signatures.items():
-        space[function].compile(argument_types(signature))
+        with uninterrupted():
+            space[function].compile(argument_types(signature))
         _returns_as_called(space[function], signature)
     return {function: space[function] for function in signatures}
 
@@ -189,7 +209,9 @@ def compile_pieces(name: str, source: str, signatures: Mapping[str, str]) -> lis
         compiled = dispatcher.overloads[argument_types(signatures[function])]
         library = compiled.library
         needs = tuple(sorted({s for s in DECLARED.findall(library.get_llvm_str()) if not s.startswith("llvm.")}))
-        pieces.append(Piece(function, compiled.fndesc.llvm_func_name, needs, library._get_compiled_object()))
+        with uninterrupted():
+            code = library._get_compiled_object()
+        pieces.append(Piece(function, compiled.fndesc.llvm_func_name, needs, code))
     return pieces
 
 

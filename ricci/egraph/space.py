@@ -222,6 +222,13 @@ class Space:
                 again = self._made_again(node) if fresh is None else self.put(fresh, ref ^ flip) ^ flip
                 if self.find(again) != self.find(ref):
                     self.union(again, ref)
+                elif node.op == "scale" and not self.nodes[self.find(ref) >> 1]:
+                    self._keep_multiple(node, self.find(ref))
+
+    def _keep_multiple(self, node: Node, ref: int) -> None:
+        """The value is known as the base of its own factor, and computed from that factor alone: the node stays, over what is computed now."""
+        child = self.find(node.children[0])
+        self.put(Node("scale", node.payload, (child & ~1,)), ref ^ (child & 1))
 
     def _renewed(self, node: Node) -> tuple[Node | None, int]:
         """The node with canonical children and the sign that came out of it; None where its normal form changed."""

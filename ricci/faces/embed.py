@@ -16,6 +16,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ricci.errors import RicciError, Source
 from ricci.faces.approximation import Approximation, approximate
 from ricci.faces.expression import Expression, as_expression, call
@@ -187,8 +189,27 @@ class Model:
 
 def _given(params: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
     """What stands in the text as a value, and arrays."""
-    arrays = {k: v for k, v in params.items() if getattr(v, "shape", ()) or (hasattr(v, "__dlpack__") and not hasattr(v, "__array__"))}
-    return tuple((k, str(as_expression(v))) for k, v in params.items() if k not in arrays), arrays
+    arrays: dict[str, Any] = {}
+    numbers: list[tuple[str, str]] = []
+    for name, value in params.items():
+        nested = isinstance(value, list) and _numbers(value)
+        bare = not isinstance(value, Expression) and (
+            bool(getattr(value, "shape", ())) or (hasattr(value, "__dlpack__") and not hasattr(value, "__array__"))
+        )
+        if nested or bare:
+            arrays[name] = np.asarray(value) if nested else value
+        else:
+            single = value[()] if isinstance(value, np.ndarray) else value
+            numbers.append((name, str(as_expression(single))))
+    return tuple(numbers), arrays
+
+
+def _numbers(value: Any) -> bool:
+    """Whether a list holds numbers only, in rows of one length."""
+    try:
+        return np.asarray(value).dtype.kind in "biufc"
+    except ValueError:
+        return False
 
 
 def _solve(source: Source, settings: Any, arrays: Mapping[str, Any]) -> Solution:

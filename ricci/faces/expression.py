@@ -23,6 +23,8 @@ class Expression:
     text: str
     strength: int = POSTFIX
 
+    __iter__: ClassVar[None] = None  # Python would count up indices without end
+    __contains__: ClassVar[None] = None
     __array_ufunc__: ClassVar[None] = None  # np.sin(u) is refused by numpy, np.float64(2)*u is ours
 
     def __str__(self) -> str:

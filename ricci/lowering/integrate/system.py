@@ -11,7 +11,7 @@ from ricci.dsl import build
 from ricci.dsl.derivative import tangent
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Program
-from ricci.dsl.term import Term, substitute, symbols
+from ricci.dsl.term import Term, substitute, symbols, walk
 from ricci.dsl.types import Kind, Type
 
 TIME = build.symbol("t", Type(Kind.REAL))
@@ -93,7 +93,9 @@ class System:
 
     @property
     def is_linear(self) -> bool:
-        """Whether f(t, y) = J(t) y + c(t), as far as the normal form of terms shows it."""
+        """Whether f(t, y) = J(t) y + c(t), as far as the normal form of terms or their operators show it."""
+        if _is_affine(self.program.functions["rhs"].roots, set(self.symbols)):
+            return True
         products = self.tangent(TIME, self.symbols, self.symbols)
         rest = [build.sub(f, p) for f, p in zip(self.program.functions["rhs"].roots, products, strict=True)]
         known = symbols([*rest, *self.program.functions["rhs_tangent"].roots])
@@ -129,6 +131,22 @@ class System:
         free = [s for s in symbols(roots) if s not in set(bound) and not name_of(s).startswith("#") and name_of(s) not in CONSTANTS]
         order = {a.symbol: k for k, a in enumerate(self.program.arguments)}
         return tuple(sorted(free, key=lambda s: (order.get(s, len(order)), name_of(s))))
+
+
+def _is_affine(roots: Sequence[Term], states: set[Term]) -> bool:
+    """Whether states pass through linear operators only; what else is added may be anything."""
+    depends: set[Term] = set()
+    for term in walk(roots):
+        inner = [a for a in term.args if a in depends]
+        if term in states:
+            depends.add(term)
+        elif inner:
+            depends.add(term)
+            chosen = term.op == "map" and term.attrs[0] == "where" and term.args[0] not in depends
+            passed = term.op in ("linear", "reindex", "cast") or (term.op == "map" and term.attrs[0] == "group") or chosen
+            if not (passed or (term.op == "contract" and len(inner) == 1)):
+                return False
+    return True
 
 
 def _shared(term: Term) -> Term:
