@@ -189,6 +189,13 @@ def overlap() -> Iterator[Line]:
         yield from loops.lines(threads)
 
 
+def peers() -> Iterator[Line]:
+    """Time loops beside those of other tools."""
+    from benchmarks import peers as others
+
+    yield from others.lines()
+
+
 CASES = {
     "startup": startup,
     "warm": warm,
@@ -200,6 +207,7 @@ CASES = {
     "elementary": elementary,
     "memory": memory,
     "overlap": overlap,
+    "peers": peers,
     "encoding": encoding,
 }
 
