@@ -37,6 +37,7 @@ class Settings:
     opt: int = 2
     allow_read: tuple[str, ...] = ()
     start: str | None = None  # a file with the state to go on from
+    time: bool = False  # `explain` measures kernels
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
@@ -163,11 +164,17 @@ def predicted(grids: Sequence[dict[str, int]], here: int | None, machine: Any, f
     return Seconds(mean, mean if here is None else times[here])
 
 
-def forecasts(program: Program, name: str, sizes: dict[str, int], threads: int) -> list[Any]:
-    """What every kernel of a function is predicted to cost on this machine, for these sizes; nothing is compiled."""
+def forecasts(program: Program, name: str, sizes: dict[str, int], threads: int, timed: bool = False) -> list[Any]:
+    """What every kernel of a function is predicted to cost on this machine, for these sizes, and what it costs if they are `timed`."""
     from ricci.backends.forecast import forecasts as foresee
 
-    return foresee(schedule(program, name), sizes, this_machine(program), threads)
+    plan = schedule(program, name)
+    measured: dict[int, float] = {}
+    if timed:
+        from ricci.backends.measure import kernel_seconds
+
+        measured = kernel_seconds(plan, sizes, threads, program.bits == 32)
+    return foresee(plan, sizes, this_machine(program), threads, measured)
 
 
 def operations(program: Program, sizes: dict[str, int]) -> tuple[dict[str, float], dict[str, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 from ricci.backends.executable import useful_threads
@@ -29,6 +30,7 @@ class Forecast:
     moved       bytes by level of memory beyond the first that move in one call
     parts       seconds by resource, as if it were alone; what overlaps adds up to more than `seconds`
     origins     source lines
+    measured    seconds that one call took; None where it was not timed
     """
 
     kernel: str
@@ -41,6 +43,12 @@ class Forecast:
     moved: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, float] = field(default_factory=dict)
     origins: tuple[str, ...] = ()
+    measured: float | None = None
+
+    @property
+    def bound(self) -> float:
+        """Seconds below which one call cannot get on the machine: those of its busiest resource."""
+        return max((seconds for name, seconds in self.parts.items() if name != "launch"), default=0.0)
 
     @property
     def points(self) -> int:
@@ -70,11 +78,15 @@ class Forecast:
             "seconds_by_resource": dict(self.parts),
             "limited_by": self.limit or None,
             "source": list(self.origins),
+            "measured_seconds": self.measured,
+            "fraction_of_limit": None if not self.measured else self.bound / self.measured,
         }
 
 
-def forecasts(plan: Plan, dims: Mapping[str, int], machine: Machine, threads: int = 1) -> list[Forecast]:
-    """Every kernel, library call and routine of a plan, those outside of loops first."""
+def forecasts(
+    plan: Plan, dims: Mapping[str, int], machine: Machine, threads: int = 1, measured: Mapping[int, float] = MappingProxyType({})
+) -> list[Forecast]:
+    """Every kernel, library call and routine of a plan, those outside of loops first. `measured`: seconds by the identity of a launch."""
     threads = useful_threads(nest_points(plan), plan.complete(dims), threads)
     found = work_of_plan(plan, dims, machine)
     asked = demands([(work, times) for _, work, times in found], machine)
@@ -82,7 +94,8 @@ def forecasts(plan: Plan, dims: Mapping[str, int], machine: Machine, threads: in
     out = []
     for (step, work, times), (demand, _) in zip(found, asked, strict=True):
         if isinstance(step, Launch) and isinstance(work, Work) and isinstance(demand, Demand):
-            out.append(_of_kernel(step, work, times, demand, machine, threads, names))
+            one = _of_kernel(step, work, times, demand, machine, threads, names)
+            out.append(replace(one, measured=measured.get(id(step))))
         elif isinstance(step, Call) and isinstance(work, Product | Library):
             out.append(_of_call(step, work, times, machine, threads, names))
     return out + [Forecast(s.function, _given(s)) for s in steps_of(plan.steps) if isinstance(s, Routine)]

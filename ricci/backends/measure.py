@@ -15,14 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from ricci.backends.executable import Executable, Ready
+from ricci.backends.executable import Executable, Ready, useful_threads
 from ricci.backends.numba_cpu import compile_plan
 from ricci.backends.threads import available_cores
 from ricci.dsl import build
-from ricci.dsl.term import Function
+from ricci.dsl.ops.symbol import CONSTANTS, name_of
+from ricci.dsl.term import Function, Term
 from ricci.dsl.types import Dim, Kind, Size, Type
+from ricci.lowering.loops import lower_launch
 from ricci.lowering.schedule import schedule
-from ricci.lowering.schedule.plan import Call, Plan, Repeat, steps_of
+from ricci.lowering.schedule.plan import Call, Launch, Place, Plan, Repeat, Step, steps_of
 
 TURNS = "measure turns"  # the dim that says how often a timed plan repeats its steps
 BLOCK = 4e-4  # seconds of one timed block: long beside the call from Python, short beside what else a machine does
@@ -87,6 +89,45 @@ def timed(function: Function, use_cache: bool = True, sizes: Mapping[str, int] |
     """Schedule and compile a function for timing."""
     plan = schedule(function, sizes=sizes)
     return Timed(plan, compile_plan(repeating(plan), use_cache=use_cache))
+
+
+def kernel_seconds(plan: Plan, dims: Mapping[str, int], threads: int = 1, single: bool = False) -> dict[int, float]:
+    """Least seconds of every kernel of a plan by the identity of its launch, each repeated by itself on numbers between 0 and 1.
+
+    A kernel on slices of what a recurrence computes is left out: where it would work is not known outside of its loop.
+    """
+    launches = [s for s in steps_of(plan.steps) if isinstance(s, Launch)]
+    kernels = [lower_launch(plan, launch) for launch in launches]
+    windows = {slot.name for slot in plan.slots if slot.within is not None}
+    chosen = [(s, k) for s, k in zip(launches, kernels, strict=True) if not windows & {a.name for a in k.arrays}]
+    if not chosen:
+        return {}
+    turns = [Dim(f"{TURNS} {k}", 0) for k in range(len(chosen))]
+    steps: list[Step] = [
+        Repeat(build.symbol(f"measure turn {k}", Type(Kind.INT)), Size.of(turn), False, [launch])
+        for k, (turn, (launch, _)) in enumerate(zip(turns, chosen, strict=True))
+    ]
+    scalars = dict.fromkeys(
+        s for _, kernel in chosen for s in kernel.scalars if not name_of(s).startswith("#") and name_of(s) not in CONSTANTS
+    )
+    given = {t for t in plan.inputs.values() if isinstance(t, Term)}
+    inputs = {**plan.inputs, **{f"measure:{k}": s for k, s in enumerate(scalars) if s not in given}}
+    executable = compile_plan(replace(plan, steps=steps, inputs=inputs), single)
+    numbers = {Kind.REAL: 0.75, Kind.COMPLEX: 0.75, Kind.INT: 0, Kind.BOOL: False}
+    arguments = {n: numbers[t.slot.kind if isinstance(t, Place) else t.kind] for n, t in inputs.items()}
+    ready = executable.ready(arguments, {**dims, **{turn.name: 0 for turn in turns}})
+    size, places = ready.packed[7], executable.program.signature.dims
+    useful = useful_threads(executable.program.nests, ready.sizes, threads)
+    found: dict[int, float] = {}
+    for turn, (launch, _) in zip(turns, chosen, strict=True):
+
+        def block(count: int, place: int = places[turn.name]) -> None:
+            size[place] = count
+            ready.run(threads)
+
+        found[id(launch)] = timing(block, length=BLOCK if useful == 1 else TEAM_BLOCK).least
+        size[places[turn.name]] = 0
+    return found
 
 
 def timing(block: Callable[[int], None], clock: Clock = time.perf_counter, length: float = BLOCK) -> Timing:

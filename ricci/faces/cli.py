@@ -112,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     explain = commands.add_parser("explain", help="what a code means, or what was chosen for a model and why")
     explain.add_argument("subject", nargs="?", metavar="CODE|FILE", help="a diagnostic code or a .model file")
+    explain.add_argument("--time", action="store_true", help="run every kernel by itself: measured beside predicted time")
     explain.add_argument("--graph", metavar="OUT.dot", help="write the forms that the optimizer compared as a Graphviz file")
     _add_settings(explain)
     _add_json(explain)

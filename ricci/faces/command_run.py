@@ -31,6 +31,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         opt=arguments.opt,
         allow_read=tuple(arguments.allow_read),
         start=getattr(arguments, "start", None),
+        time=getattr(arguments, "time", False),
     )
 
 

@@ -111,9 +111,9 @@ def _kernels(
 ) -> dict[str, Kernels]:
     """Kernels of the functions that are run often, and of the step that the time loop makes of them."""
     threads = driver.threads(settings)
-    found = {name: kernels(program, better, name, sizes, threads) for name in better.functions if name in often}
+    found = {name: kernels(program, better, name, sizes, threads, settings.time) for name in better.functions if name in often}
     if stepping is not None:
-        found[STEP] = kernels(None, stepping, STEP, sizes, threads)
+        found[STEP] = kernels(None, stepping, STEP, sizes, threads, settings.time)
     return {name: own for name, own in found.items() if own is not None}
 
 

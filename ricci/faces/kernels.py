@@ -63,6 +63,9 @@ def table(found: Sequence[Forecast]) -> list[str]:
         return ["      none: nothing but numbers and what was given"]
     longest = sorted(range(len(found)), key=lambda k: (-found[k].total, k))[:MOST_ROWS]
     rows = [("kernel", "computes", "points", "time", "op/point", "B/point", "limited by"), *(row(found[k]) for k in sorted(longest))]
+    if any(f.measured is not None for f in found):
+        rows[0] += ("measured", "of the limit")
+        rows[1:] = [r + _measured(found[k]) for r, k in zip(rows[1:], sorted(longest), strict=True)]
     widths = [max(len(r[c]) for r in rows) for c in range(len(rows[0]))]
     lines = ["      " + "  ".join(text.ljust(width) for text, width in zip(r, widths, strict=True)).rstrip() for r in rows]
     rest = [f for k, f in enumerate(found) if k not in longest]
@@ -81,6 +84,13 @@ def row(one: Forecast) -> tuple[str, ...]:
     return one.kernel, results if len(results) <= 40 else results[:37] + "...", points, time, *per_point, one.limit or "-"
 
 
+def _measured(one: Forecast) -> tuple[str, str]:
+    """What a call took, and how much of that its busiest resource needs at least."""
+    if not one.measured:
+        return "-", "-"
+    return shown_time(one.measured), f"{100 * one.bound / one.measured:.0f} %" if one.bound else "-"
+
+
 def run_often(program: Program, implicit: bool) -> set[str]:
     """Functions of a program that are run as kernels: the others are evaluated a few times, by the interpreter."""
     if program.states:
@@ -89,15 +99,17 @@ def run_often(program: Program, implicit: bool) -> set[str]:
     return {name for name in program.functions if not name.startswith("check:")} - looks
 
 
-def kernels(before: Program | None, after: Program, name: str, known: dict[str, int], threads: int) -> Kernels | None:
-    """The kernels of a function; None where it cannot be scheduled on its own."""
+def kernels(before: Program | None, after: Program, name: str, known: dict[str, int], threads: int, timed: bool = False) -> Kernels | None:
+    """The kernels of a function, `timed` as they are run; None where it cannot be scheduled on its own."""
     machine = driver.this_machine(after)
     function = after.functions[name]
     dims = sorted({d.name for term in (*function.params, *function.roots) for size in _sizes(term) for d in size.dims})
     least = {d: max(machine.nominal_size, after.dims[d].lower if d in after.dims else 0) for d in dims}
     sizes = {d: known.get(d, least[d]) for d in dims}
     try:
-        found = [None if p is None else driver.forecasts(p, name, {**known, **sizes}, threads) for p in (before, after)]
+        found = [
+            None if p is None else driver.forecasts(p, name, {**known, **sizes}, threads, timed and p is after) for p in (before, after)
+        ]
     except RicciError:
         return None
     assert found[1] is not None

@@ -222,3 +222,20 @@ def test_how_long_the_optimizer_took_is_said_when_it_was_long(level, monkeypatch
         line for line in short.splitlines() if not line.startswith("level")
     ]
     assert explanation(text, Settings(threads=1, opt=level))["optimizer"]["seconds"] > 0
+
+
+def test_kernels_are_timed_when_asked(capsys, tmp_path):
+    path = tmp_path / "heat.model"
+    path.write_text(HEAT.replace("until: t=0.001;", "until: t=0.001; dtype: f32;"))
+    assert explain(build_parser().parse_args(["explain", str(path), "--time", "--json", "--threads", "1"])) == 0
+    shown = json.loads(capsys.readouterr().out)["optimizer"]
+    step = next(f for f in shown["functions"] if f["function"] == "rhs")["kernels"]["after"]["kernels"]
+    assert all(k["measured_seconds"] > 0 and k["fraction_of_limit"] >= 0 for k in step)
+    assert explain(build_parser().parse_args(["explain", str(path), "--time", "--threads", "2"])) == 0
+    assert "measured  of the limit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", [CHAIN, "dim i = 5, j = 6\ntensor A[i, j] = i + j\nlet q[i] = sum[j](A[i, j]^2)\nlet s = sum[i](q[i])\n"])
+def test_library_calls_and_small_kernels_when_timed(text):
+    """Calls of libraries are left out; what follows from numbers alone needs no kernel."""
+    assert "kernel" in explain_source(Source("<test>", text), Settings(threads=1, time=True))
