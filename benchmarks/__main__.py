@@ -196,6 +196,13 @@ def peers() -> Iterator[Line]:
     yield from others.lines()
 
 
+def maps() -> Iterator[Line]:
+    """Chains of maps over large arrays, and STREAM."""
+    from benchmarks import maps as cases
+
+    yield from cases.lines()
+
+
 CASES = {
     "startup": startup,
     "warm": warm,
@@ -208,6 +215,7 @@ CASES = {
     "memory": memory,
     "overlap": overlap,
     "peers": peers,
+    "maps": maps,
     "encoding": encoding,
 }
 
