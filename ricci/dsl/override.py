@@ -69,6 +69,14 @@ def _set(file: tree.File, name: str, value: tree.Expr) -> tree.File:
         found = found or changed is not statement
         statements.append(changed)
     if not found:
+        tensors = [t.name.id for s in file.statements if isinstance(s, tree.TensorDeclaration) for t in s.tensors]
+        if name in tensors:
+            raise CheckFailed(
+                "E0104",
+                f"`{name}` is a tensor: it takes an array, not one value",
+                value.span,
+                help=f"ricci run --input {name}=FILE.npy ...",
+            )
         raise CheckFailed("E0104", f"`{name}` is no param, dim or option of this model", value.span, notes=(_known(file),))
     return replace(file, statements=tuple(statements))
 

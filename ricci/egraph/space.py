@@ -1,10 +1,9 @@
 """`Space`: the classes of equal expressions that extraction chooses from, with sums, products and signs kept in normal form.
 
-An e-graph without patterns. A class is an integer; a reference is `2 * class + 1` for the negative of the class's value and
-`2 * class` for the value itself, so that a sign costs nothing and `a - b`, `b - a` are one class. Constructors return a reference:
-they put a node *as given* into the class of its normal form (sums flattened, like terms collected, rational content and
-sign pulled out; products flattened, powers collected, rational factors pulled out). Two nodes that are equal by
-commutativity, associativity or collecting alone are therefore always in one class, however they were nested.
+An e-graph without patterns. A class is an integer; a reference is `2 * class + 1` for the negative of the class's value and `2 * class`
+for the value itself, so that a sign costs nothing and `a - b`, `b - a` are one class. Constructors return a reference: they put a node *as
+given* into the class of its normal form (sums flattened, like terms collected, rational content and sign pulled out; products flattened, powers
+collected, rational factors pulled out). Two nodes that are equal by such rules alone are always in one class, however they were nested.
 """
 
 from __future__ import annotations
@@ -223,12 +222,8 @@ class Space:
                 if self.find(again) != self.find(ref):
                     self.union(again, ref)
                 elif node.op == "scale" and not self.nodes[self.find(ref) >> 1]:
-                    self._keep_multiple(node, self.find(ref))
-
-    def _keep_multiple(self, node: Node, ref: int) -> None:
-        """The value is known as the base of its own factor, and computed from that factor alone: the node stays, over what is computed now."""
-        child = self.find(node.children[0])
-        self.put(Node("scale", node.payload, (child & ~1,)), ref ^ (child & 1))
+                    child = self.find(node.children[0])  # the factor of a base that is computed from it alone
+                    self.put(Node("scale", node.payload, (child & ~1,)), self.find(ref) ^ (child & 1))
 
     def _renewed(self, node: Node) -> tuple[Node | None, int]:
         """The node with canonical children and the sign that came out of it; None where its normal form changed."""
@@ -646,8 +641,7 @@ class Space:
             if common in (1, -1):
                 self.by_polynomial[key] = out ^ int(common < 0)
             return out
-        same = self.scale(common, found)
-        if self.find(same) != self.find(out) and self.axes[same >> 1] == self.axes[self.find(out) >> 1]:
+        if self.axes[(same := self.scale(common, found)) >> 1] == self.axes[self.find(out) >> 1]:
             self.union(same, out)
         return self.find(out)
 

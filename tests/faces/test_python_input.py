@@ -68,6 +68,10 @@ def test_lists_single_elements_and_quantities():
     assert (float(s.values), s.unit) == (2, "m^2/s")
 
 
+def test_a_number_for_a_tensor():
+    assert "takes an array" in refused("E0104", VECTOR, A=3.0).message
+
+
 def test_expressions_cannot_be_iterated():
     w = r.Model("m").field("w")
     with pytest.raises(TypeError):
