@@ -1,4 +1,4 @@
-"""torch.compile on the CPU: one step into a second array, sides as slices; two steps a call, so that no array is copied."""
+"""torch.compile on the CPU: given sides as slices into a second array, periodic ones by `roll` (padding and ghosts are five times slower)."""
 
 import time
 
@@ -22,53 +22,42 @@ def _heat(n, dt):
 
 
 def _lap(u, n):
-    return (u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2] - 4 * u[1:-1, 1:-1]) * float(n * n)
-
-
-def _wrap(u, w):
-    u[:w] = u[-2 * w : -w]
-    u[-w:] = u[w : 2 * w]
-    u[:, :w] = u[:, -2 * w : -w]
-    u[:, -w:] = u[:, w : 2 * w]
+    return (torch.roll(u, 1, 0) + torch.roll(u, -1, 0) + torch.roll(u, 1, 1) + torch.roll(u, -1, 1) - 4 * u) * float(n * n)
 
 
 def _gray_scott(n):
-    def step(u, v, new_u, new_v):
-        a, b = u[1:-1, 1:-1], v[1:-1, 1:-1]
-        reaction = a * b * b
-        new_u[1:-1, 1:-1] = a + 1e-4 * (2e-5 * _lap(u, n) - reaction + 0.04 * (1 - a))
-        new_v[1:-1, 1:-1] = b + 1e-4 * (1e-5 * _lap(v, n) + reaction - 0.1 * b)
-        _wrap(new_u, 1)
-        _wrap(new_v, 1)
+    def step(u, v):
+        reaction = u * v * v
+        return u + 1e-4 * (2e-5 * _lap(u, n) - reaction + 0.04 * (1 - u)), v + 1e-4 * (1e-5 * _lap(v, n) + reaction - 0.1 * v)
 
     return step
 
 
 def _cahn_hilliard(n):
-    def step(u, new):
-        inner = u[1:-1, 1:-1]
-        mu = inner * inner * inner - inner - 1e-6 * _lap(u, n)
-        new[2:-2, 2:-2] = u[2:-2, 2:-2] + 1e-4 * 1e-9 * _lap(mu, n)
-        _wrap(new, 2)
-
-    return step
+    return lambda u: (u + 1e-4 * 1e-9 * _lap(u * u * u - u - 1e-6 * _lap(u, n), n),)
 
 
 def run(name: str, case: Case, threads: int) -> tuple[float, np.ndarray]:
     torch.set_num_threads(threads)
     n = case.points[0]
     fields = start(name, case)
-    width = {"grayscott": 1, "cahnhilliard": 2}.get(name, 0)
-    step = {"grayscott": _gray_scott, "cahnhilliard": _cahn_hilliard}.get(name, lambda n: _heat(n, 1e-5))(n)
-    begin = [torch.from_numpy(np.pad(fields[k], width, mode="wrap")) for k in ("u", "v") if k in fields]
-    compiled = torch.compile(step)
+    begin = [torch.from_numpy(fields[k]) for k in ("u", "v") if k in fields]
     best = float("inf")
+    if name in ("grayscott", "cahnhilliard"):
+        compiled = torch.compile(_gray_scott(n) if name == "grayscott" else _cahn_hilliard(n))
+        for _ in range(REPEATS + 1):
+            state = begin
+            start_of = time.perf_counter()
+            for _ in range(case.steps):
+                state = compiled(*state)
+            best = min(best, time.perf_counter() - start_of)
+        return best / case.steps, state[0].numpy()
+    compiled = torch.compile(_heat(n, 1e-5))
     for _ in range(REPEATS + 1):
-        old, new = [f.clone() for f in begin], [f.clone() for f in begin]
+        old, new = begin[0].clone(), begin[0].clone()
         start_of = time.perf_counter()
         for _ in range(case.steps):
-            compiled(*old, *new)
+            compiled(old, new)
             old, new = new, old
         best = min(best, time.perf_counter() - start_of)
-    values = old[0].numpy()
-    return best / case.steps, values[width : values.shape[0] - width, width : values.shape[1] - width]
+    return best / case.steps, old.numpy()

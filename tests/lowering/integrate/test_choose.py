@@ -319,3 +319,21 @@ def test_coefficients_that_vary_in_space(equation, monkeypatch):
     execute(Source("m.model", text), Settings(backend="reference"), write=False)
     ((true, found),) = seen
     assert 0.97 * true < abs(found.fastest) < 1.03 * true
+
+
+def test_a_reaction_on_coarse_grids_makes_no_step_unstable():
+    """On small grids the reaction is as fast as the diffusion: the step of a large one is not judged by the bend that this makes."""
+    text = """
+        domain D: x in 0..2.5 periodic, y in 0..2.5 periodic
+        field u(D), v(D)
+        equation dt(u) = 2e-5*lap(u) - u*v^2 + 0.04*(1 - u)
+        equation dt(v) = 1e-5*lap(v) + u*v^2 - 0.1*v
+        initial u = 1 - 0.5*exp(-80*((x - 1.25)^2 + (y - 1.25)^2))
+        initial v = 0.25*exp(-80*((x - 1.25)^2 + (y - 1.25)^2))
+        solve { grid: x=1024, y=1024; time: euler(dt=STEP); until: t=TIME }"""
+    stable = text.replace("STEP", "0.06").replace("TIME", "0.06")  # 8*2e-5*(1024/2.5)^2 = 26.8
+    assert execute(Source("m.model", stable), Settings(), write=False).steps == 1
+    with pytest.raises(RicciError) as caught:
+        execute(Source("m.model", text.replace("STEP", "0.1").replace("TIME", "10")), Settings(), write=False)
+    assert caught.value.diagnostics[0].code == "E0502"
+    assert "up to 0.07" in caught.value.diagnostics[0].message
