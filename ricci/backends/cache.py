@@ -16,7 +16,7 @@ from pathlib import Path
 
 PREFIX = "ricci_generated_"
 LIMIT = 1 << 30  # bytes of all files, unless RICCI_CACHE_LIMIT says otherwise
-_warned: set[str] = set()
+_said: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,19 @@ def folder() -> Path:
 
 
 def limit() -> int:
-    """Bytes that the folder may hold: RICCI_CACHE_LIMIT, if it is a number."""
+    """Bytes that the folder may hold: RICCI_CACHE_LIMIT; what is no number of bytes is said once."""
     chosen = os.environ.get("RICCI_CACHE_LIMIT", "")
-    return int(chosen) if chosen.isdecimal() else LIMIT
+    if chosen.isdecimal():
+        return int(chosen)
+    if chosen:
+        _say_once(f"RICCI_CACHE_LIMIT={chosen} is no number of bytes: {LIMIT} are kept")
+    return LIMIT
+
+
+def _say_once(text: str) -> None:
+    if text not in _said:
+        _said.add(text)
+        print(f"note: {text}", file=sys.stderr)
 
 
 def content_hash(*texts: str) -> str:
@@ -67,9 +77,7 @@ def write(name: str, suffix: str, data: bytes) -> None:
         write_atomically(where / f"{name}{suffix}", data)
         _shrink(keep=name)
     except OSError as error:
-        if str(where) not in _warned:
-            _warned.add(str(where))
-            print(f"note: compiled code is not kept: {where}: {error.strerror or error}", file=sys.stderr)
+        _say_once(f"compiled code is not kept: {where}: {error.strerror or error}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -170,3 +170,9 @@ def test_processes_at_once(folder):
         assert process.returncode == 0, errors
     assert from_disk(fresh(heat()))
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_a_limit_that_is_no_number_is_said_once(folder, monkeypatch, capsys):
+    monkeypatch.setenv("RICCI_CACHE_LIMIT", "1 GB")
+    assert cache.limit() == cache.limit() == cache.LIMIT
+    assert capsys.readouterr().err.count("RICCI_CACHE_LIMIT=1 GB is no number of bytes") == 1
