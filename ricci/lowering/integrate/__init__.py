@@ -32,7 +32,6 @@ from ricci.dsl.program import Program
 from ricci.dsl.remedies import with_options
 from ricci.dsl.types import Kind
 from ricci.errors import CannotLower
-from ricci.lowering.integrate.leapfrog import Leapfrog, require
 from ricci.lowering.integrate.methods import METHODS, Integrator, named
 
 
@@ -43,8 +42,7 @@ def integrate(program: Program, integrator: Integrator) -> Program:
     from ricci.lowering.integrate.loop import time_loop
 
     method = integrator.method
-    if isinstance(method, Leapfrog):
-        require(program, integrator.span, [name for name in program.functions if name.startswith("event:")])
+    method.require(program, integrator.span)
     if method.implicit:
         held = next((s for s in program.states if s.symbol.kind == Kind.COMPLEX), None)
         if held is not None:

@@ -68,5 +68,16 @@ class Explicit(Method):
             )
         return Attempt(new, error, stages[-1] if memory else ())
 
+    def amplification(self, eigenvalue: complex, dt: float) -> float | None:
+        return abs(stability(self.tableau, eigenvalue * dt))
+
     def _combined(self, dt: Term, weights: Row, states: Terms, stages: list[Terms]) -> Terms:
         return tuple(combination(y, dt, weights, [k[i] for k in stages]) for i, y in enumerate(states))
+
+
+def stability(tableau: Tableau, z: complex) -> complex:
+    """R(z) = 1 + z b (1 - z A)^-1 1, the factor by which a step multiplies y of y' = lambda y, z = lambda dt."""
+    stages: list[complex] = []
+    for row in tableau.a:
+        stages.append(1 + z * sum(float(a) * k for a, k in zip(row, stages, strict=False)))
+    return 1 + z * sum(float(b) * k for b, k in zip(tableau.b, stages, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,10 +9,10 @@ from ricci.dsl import build
 from ricci.dsl.derivative import tangent
 from ricci.dsl.program import Program
 from ricci.dsl.remedies import with_options
-from ricci.dsl.term import Term, substitute, symbols
+from ricci.dsl.term import Term, substitute, symbols, walk
 from ricci.dsl.types import Kind
 from ricci.errors import CannotLower, Span
-from ricci.lowering.integrate.system import Attempt, System, Terms, real
+from ricci.lowering.integrate.system import TIME, Attempt, Method, System, Terms, decays, real
 
 HALF = Fraction(1, 2)
 LAST = real("ctl:last:dt")
@@ -32,7 +31,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Leapfrog:
+class Leapfrog(Method):
     """(y+ - 2 y + y-)/dt^2 = f(t, y) + g (y+ - y-)/(2 dt). Symplectic for g = 0, of order 2, stable for |lambda| dt <= 2.
 
     The loop carries y and y- (in the place of the velocity), two arrays a field. Where it begins, y- follows from the velocity v; where it ends, v from
@@ -60,9 +59,9 @@ class Leapfrog:
         """y and y- at (t, states)."""
         assert dt is not None
         out = list(states)
-        for pair, force in self._forces(system, t, states):
+        for pair, force, damping in self._parts(system, t, states):
             v = states[pair.velocity]
-            inside = v if pair.damping is None else build.mul(v, _one_plus(-HALF, dt, pair.damping))
+            inside = v if damping is None else build.mul(v, _one_plus(-HALF, dt, damping))
             difference = build.sub(inside, build.mul(build.scale(HALF, dt), force))
             out[pair.velocity] = build.sub(states[pair.value], build.mul(dt, difference))
         return tuple(out)
@@ -71,43 +70,55 @@ class Leapfrog:
         """Values and velocities at t."""
         dt = memory[0]
         out = list(states)
-        for pair, force in self._forces(system, t, states):
+        for pair, force, damping in self._parts(system, t, states):
             difference = build.divide(build.sub(states[pair.value], states[pair.velocity]), dt)
             v = build.add(difference, build.mul(build.scale(HALF, dt), force))
-            out[pair.velocity] = v if pair.damping is None else build.divide(v, _one_plus(-HALF, dt, pair.damping))
+            out[pair.velocity] = v if damping is None else build.divide(v, _one_plus(-HALF, dt, damping))
         return tuple(out)
 
     def attempt(self, system: System, t: Term, dt: Term, states: Terms, memory: Terms) -> Attempt:
         last = memory[0]
         h = build.scale(HALF, build.add(dt, last))
         out = list(states)
-        for pair, force in self._forces(system, t, states):
+        for pair, force, damping in self._parts(system, t, states):
             y, before = states[pair.value], states[pair.velocity]
             ratio = build.divide(dt, last)
             moved, pushed = build.mul(ratio, build.sub(y, before)), build.mul(build.mul(dt, h), force)
-            if pair.damping is not None:
-                moved = build.mul(moved, _one_plus(HALF, h, pair.damping))
-                total = build.divide(build.add(moved, pushed), _one_plus(-HALF, h, pair.damping))
+            if damping is not None:
+                moved = build.mul(moved, _one_plus(HALF, h, damping))
+                total = build.divide(build.add(moved, pushed), _one_plus(-HALF, h, damping))
                 out[pair.value] = build.group(build.add(y, total))
             else:
                 out[pair.value] = build.group(build.add(y, moved, pushed))
             out[pair.velocity] = y
         return Attempt(tuple(out), None, (dt,))
 
-    def amplification(self, z: complex) -> float:
-        """Largest |x| of x^2 - (2 + z^2) x + 1 = 0, z = lambda dt of an oscillation."""
+    def amplification(self, eigenvalue: complex, dt: float) -> float | None:
+        """Largest |x| of x^2 - (2 + z^2) x + 1 = 0, z = i dt |Im eigenvalue|: damping is centred and amplifies nothing."""
+        z = 0j if decays(eigenvalue) else 1j * abs(eigenvalue.imag) * dt
         middle = 1 + z * z / 2
         root = (middle * middle - 1) ** 0.5
         return max(abs(middle + root), abs(middle - root))
 
-    def _forces(self, system: System, t: Term, states: Terms) -> list[tuple[Pair, Term]]:
-        """Accelerations at rest: f(t, y)."""
+    def require(self, program: Program, span: Span | None) -> None:
+        try:
+            if any(name.startswith("event:") for name in program.functions):
+                raise ValueError("the model has an `event`")
+            pairs_of(program)
+        except ValueError as reason:
+            message = f"this version cannot run `leapfrog` here: {reason}"
+            raise CannotLower("E0601", message, span, help=with_options(program.statement, [("time", "dp54")])) from None
+
+    def _parts(self, system: System, t: Term, states: Terms) -> list[tuple[Pair, Term, Term | None]]:
+        """Accelerations at rest f(t, y), and dampings g(t, y), at (t, states)."""
         pairs = pairs_of(system.program)
         at = list(states)
         for pair in pairs:
             at[pair.velocity] = build.zero(states[pair.velocity].type)
         found = system.rates(t, at)
-        return [(pair, found[pair.velocity]) for pair in pairs]
+        here = {TIME: t, **dict(zip(system.symbols, at, strict=True))}
+        dampings = [None if p.damping is None else substitute([p.damping], here)[0] for p in pairs]
+        return [(pair, found[pair.velocity], damping) for pair, damping in zip(pairs, dampings, strict=True)]
 
 
 def _one_plus(factor: Fraction, dt: Term, damping: Term) -> Term:
@@ -137,28 +148,25 @@ def _damping(field: str, rate: Term, partner: int, program: Program) -> Term | N
     used = velocities & set(symbols([rate]))
     if not used:
         return None
-    slope = tangent([rate], {v: v})[0]
-    g = substitute([slope], {v: build.expand(build.const(1, Kind.REAL), v.axes)})[0]
+    g = tangent([rate], {v: build.expand(build.const(1, Kind.REAL), v.axes)})[0]
     rest = substitute([rate], {v: build.zero(v.type)})[0]
-    known = velocities & set(symbols([g, rest]))
-    if used != {v} or known or not _same(slope, build.mul(g, v)) or not _same(rate, build.add(rest, slope)):
+    if used != {v} or not _is_multiple(rate, v) or velocities & set(symbols([g, rest])):
         raise ValueError(f"the acceleration of `{field}` is no multiple of its velocity plus what does not depend on velocities")
     return g
 
 
-def _same(a: Term, b: Term) -> bool:
-    return build.sub(a, b) is build.zero(a.type)
+def _is_multiple(rate: Term, v: Term) -> bool:
+    """Whether rate = f + g v at every point: v passes through sums and products of values at one place only."""
+    depends = {v}
+    for term in walk([rate]):
+        inner = [a for a in term.args if a in depends]
+        if not inner:
+            continue
+        depends.add(term)
+        passed = term.op in ("linear", "cast") or (term.op == "map" and term.attrs[0] == "group")
+        if not (passed or (term.op == "contract" and len(inner) == 1)) or not set(v.axes) <= set(term.axes):
+            return False
+    return True
 
 
-def require(program: Program, span: Span | None, events: Sequence[str]) -> None:
-    """E0601 for a program that the method cannot integrate."""
-    try:
-        if events:
-            raise ValueError("the model has an `event`")
-        pairs_of(program)
-    except ValueError as reason:
-        message = f"this version cannot run `leapfrog` here: {reason}"
-        raise CannotLower("E0601", message, span, help=with_options(program.statement, [("time", "dp54")])) from None
-
-
-__all__ = ["Leapfrog", "pairs_of", "require"]
+__all__ = ["Leapfrog", "pairs_of"]

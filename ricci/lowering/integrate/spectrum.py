@@ -20,12 +20,15 @@ from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.program import Program
 from ricci.dsl.term import Function
 from ricci.dsl.types import Kind
+from ricci.lowering.integrate.system import decays
 
 Array = np.ndarray[Any, Any]
 DENSE = 48  # unknowns up to which the Jacobian is formed
 FOLLOWED = 20  # unknowns up to which the slow solution is followed, to see stiffness that the initial data hide
 ABOUT_AS_NEAR = 0.03  # of the largest rate, by which fits of rates on coarse grids may differ from the best
 KRYLOV = 16  # products with the Jacobian of a large system
+VECTORS = 400_000_000  # bytes that the vectors of the iteration may take
+FEWEST = 4  # of them however large the system
 LARGE = 60_000  # unknowns above which coarse grids stand for the real one
 
 
@@ -149,11 +152,6 @@ def _dense(at: Jacobian, end: float) -> Rates:
     return Rates(fastest, smooth, initial, state)
 
 
-def decays(eigenvalue: complex) -> bool:
-    """Whether a mode dies out without oscillation: a transient, which takes a number of steps per decade of time."""
-    return eigenvalue.real < 0 and abs(eigenvalue.imag) <= abs(eigenvalue.real)
-
-
 def _implicit_step(matrix: Array, slope: Array, dt: float) -> Array | None:
     """(1 - dt J)^-1 dt f; None when that leads nowhere."""
     try:
@@ -189,9 +187,10 @@ def _largest(at: Jacobian) -> tuple[complex, int]:
     """The Ritz value of largest modulus, and the state in which its vector is largest; what is not finite ends the iteration."""
     first = _beginning(at).astype(at.dtype)
     basis = [first / (float(np.linalg.norm(first)) or 1.0)]
-    projected = np.zeros((KRYLOV, KRYLOV), at.dtype)
+    most = min(KRYLOV, max(FEWEST, VECTORS // max(first.nbytes, 1)))
+    projected = np.zeros((most, most), at.dtype)
     count = 0
-    for k in range(KRYLOV):
+    for k in range(most):
         image = at.times(basis[k])
         size = float(np.linalg.norm(image))
         if not np.isfinite(size):
@@ -203,7 +202,7 @@ def _largest(at: Jacobian) -> tuple[complex, int]:
                 image = image - part * vector
         count = k + 1
         rest = float(np.linalg.norm(image))
-        if count == KRYLOV or rest <= 1e-10 * size:
+        if count == most or rest <= 1e-10 * size:
             break
         projected[k + 1, k] = rest
         basis.append(image / rest)

@@ -13,6 +13,7 @@ from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.program import Program
 from ricci.dsl.term import Term, substitute, symbols, walk
 from ricci.dsl.types import Kind, Type
+from ricci.errors import Span
 
 TIME = build.symbol("t", Type(Kind.REAL))
 LARGEST = build.const(2**1000, Kind.REAL)  # anything beyond is as good as infinite
@@ -153,6 +154,11 @@ def _shared(term: Term) -> Term:
     return build.group(term) if term.op in ("linear", "contract", "map") else term
 
 
+def decays(eigenvalue: complex) -> bool:
+    """Whether a mode dies out without oscillation: a transient, which takes a number of steps per decade of time."""
+    return eigenvalue.real < 0 and abs(eigenvalue.imag) <= abs(eigenvalue.real)
+
+
 def direction_symbols(program: Program) -> Terms:
     """One symbol per state for a direction of differentiation."""
     return tuple(build.symbol(f"d:{s.name}", s.symbol.type) for s in program.states)
@@ -213,6 +219,13 @@ class Method(Protocol):
 
     def attempt(self, system: System, t: Term, dt: Term, states: Terms, memory: Terms) -> Attempt:
         """One step of length dt from (t, states)."""
+
+    def amplification(self, eigenvalue: complex, dt: float) -> float | None:
+        """Largest factor by which a step of length dt multiplies a mode of y' = eigenvalue y; None: its steps are stable for any mode."""
+        return None
+
+    def require(self, program: Program, span: Span | None) -> None:
+        """E0601 for a program that the method cannot integrate."""
 
 
 def combination(start: Term, dt: Term, weights: Sequence[Fraction], rates: Sequence[Term]) -> Term:

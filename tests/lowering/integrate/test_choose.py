@@ -11,7 +11,8 @@ from ricci.dsl.types import Kind, Type
 from ricci.errors import RicciError, Source
 from ricci.faces.execute import Settings, execute
 from ricci.lowering.integrate import METHODS, Integrator, integrate, named, spectrum
-from ricci.lowering.integrate.choose import choose, stability
+from ricci.lowering.integrate.choose import choose
+from ricci.lowering.integrate.explicit import stability
 from ricci.lowering.integrate.spectrum import rates
 from ricci.lowering.integrate.system import number
 from tests.lowering.integrate import systems as s
