@@ -23,6 +23,7 @@ from ricci.lowering.schedule.storage import Needs, Storage, allocate
 
 Array = np.ndarray[Any, Any]
 SERIAL_POINTS = 16384
+MOST_THREADS = 512  # of one team, whatever is asked for: each has a stack
 CACHE_LINE = 64  # bytes
 PIECES = 64  # rows of partial sums
 LARGE = 1 << 20  # bytes of a result whose memory is used again,
@@ -334,7 +335,7 @@ def useful_threads(nests: Iterable[Nest], sizes: Mapping[str, int], threads: int
         for n in extents:
             points *= n.evaluate(dict(sizes))
         most = max(most, points * members)
-    return threads if most >= serial_points else 1
+    return min(threads, MOST_THREADS) if most >= serial_points else 1
 
 
 def load(program: Program, toolchain: str, use_cache: bool = True) -> Executable:

@@ -83,7 +83,9 @@ def _set(file: tree.File, name: str, value: tree.Expr) -> tree.File:
 
 def _set_value(statement: tree.Statement, name: str, value: tree.Expr) -> tree.Statement:
     if isinstance(statement, tree.ParamDeclaration):
-        params = tuple(replace(p, value=_in_unit_of(p, value)) if p.name.id == name else p for p in statement.params)
+        params = tuple(
+            replace(p, value=_in_unit_of(p, value), replaced=p.replaced or p.value) if p.name.id == name else p for p in statement.params
+        )
         return replace(statement, params=params) if any(p.name.id == name for p in params) else statement
     if isinstance(statement, tree.DimDeclaration):
         dims = tuple(replace(d, size=value) if d.name.id == name else d for d in statement.dims)

@@ -200,7 +200,7 @@ class FieldDeclaration(Statement):
 
 @dataclass(frozen=True, eq=False)
 class ParamDef(Node):
-    """`k[i](D): [m/s] = value in lo..hi`; `domain` is None for a number."""
+    """`k[i](D): [m/s] = value in lo..hi`; `domain` is None for a number. `replaced`: the model's own value, where another was given."""
 
     name: Name
     items: tuple[Item, ...]
@@ -208,6 +208,7 @@ class ParamDef(Node):
     type: TypeExpr | None
     value: Expr | None
     bounds: Range | None
+    replaced: Expr | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -199,9 +199,19 @@ def _given(params: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], dict
         if nested or bare:
             arrays[name] = np.asarray(value) if nested else value
         else:
-            single = value[()] if isinstance(value, np.ndarray) else value
-            numbers.append((name, str(as_expression(single))))
+            numbers.append((name, str(_single(value))))
     return tuple(numbers), arrays
+
+
+def _single(value: Any) -> Expression:
+    """A number; a result or labelled data without axes keeps its unit."""
+    if isinstance(value, Expression) or not hasattr(value, "__array__"):
+        return as_expression(value)
+    unit = getattr(value, "unit", "") or getattr(value, "attrs", {}).get("units", "")
+    number = np.asarray(value).item()
+    if not unit:
+        return as_expression(number)
+    return as_expression(number) * quantity(1, str(unit)) if np.iscomplexobj(number) else quantity(number, str(unit))
 
 
 def _numbers(value: Any) -> bool:

@@ -106,7 +106,7 @@ def test_a_text_that_is_not_ours_never_runs(folder):
     fresh(heat())
     (text,) = folder.glob("*.py")
     text.write_text("raise SystemExit('ran')\n")
-    fresh(heat())
+    assert from_disk(fresh(heat()))
 
 
 def test_a_symbol_that_is_nowhere_is_no_crash(folder):

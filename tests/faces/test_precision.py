@@ -122,6 +122,15 @@ def test_many_steps_say_what_rounding_does():
     assert execute(Source("m.model", text.replace("f32", "f64")), Settings(), write=False).warnings == []
 
 
+@pytest.mark.parametrize(("dtype", "digits"), [("f64", 0), ("c128", 0), ("f32", 7), ("c64", 7)])
+def test_a_tolerance_below_the_rounding_is_said(dtype, digits):
+    from ricci import driver
+
+    text = f"field u(t)\nequation dt(u) = -u\ninitial u = 1\nsolve {{ until: t=1; tol: 1e-9; dtype: {dtype} }}\n"
+    said = [d.label for d in driver.check_text(Source("m.model", text)).notes if d.code == "W0505"]
+    assert said == ([f"{dtype} has about {digits} digits"] if digits else [])
+
+
 def test_half_the_memory():
     long, short = (
         execute(Source("m.model", MODELS["spots"].replace("OPTIONS", f"time: rk4(dt=0.5); dtype: {name}")), Settings(), write=False)

@@ -1,5 +1,7 @@
 """What Python hands to a model: places of labelled data, missing values, kinds, units, settings."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,11 @@ def test_lists_single_elements_and_quantities():
     assert float(r.model("param k = 1\nlet s = k\n", k=np.array(2.0)).s.values) == 2
     s = r.model("param k = 1 [cm^2/s]\nlet s = k\n", k=r.quantity(2, "m^2/s")).s
     assert (float(s.values), s.unit) == (2, "m^2/s")
+    given = [s] if importlib.util.find_spec("xarray") is None else [s, s.to_xarray()]
+    for single in given:
+        again = r.model("param k = 1 [cm^2/s]\nlet s = 3*k\n", k=single).s
+        assert (float(again.values), again.unit) == (6, "m^2/s")
+        refused("E0401", "param k = 1 [s]\nlet s = k\n", k=single)
 
 
 def test_a_number_for_a_tensor():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ricci.dsl import build, tree
 from ricci.dsl.check import indices
-from ricci.dsl.check.agreement import demand_unit, numeric, short
+from ricci.dsl.check.agreement import demand_unit, numeric, short, words
 from ricci.dsl.check.context import Checker, Context, Side, error
 from ricci.dsl.check.definitions import defined_tensor, refuse_lone, refuse_missing, starts_of
 from ricci.dsl.check.edits import declared_unit
@@ -85,11 +85,27 @@ def _param_value(
         raise error("E0203", f"the value of the param `{item.name.id}` changes with the time", item.value, label="write `let`")
     if unit is not None:
         demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
-    else:
+    elif item.replaced is not None:
+        _demand_own_unit(value, item, item.replaced, context)
+    if unit is None:
         unit = unit_from(value, declarer.checker)
     if value.kind == Kind.COMPLEX:
         kind = Kind.COMPLEX
     return value.term, kind, unit, value
+
+
+def _demand_own_unit(value: Value, item: tree.ParamDef, replaced: tree.Expr, context: Context) -> None:
+    """E0401 where the value given for a run has another unit than the model's own."""
+    indices.plan(replaced, context, refuse_lone, coordinates=False)
+    if isinstance(entity_of(replaced, context), Loaded):
+        return
+    own = numeric(scalar_of(replaced, context), replaced).unit
+    if own is None or value.unit is None or own == value.unit:
+        return
+    name, unit, given = item.name.id, words(own, context), item.value
+    bare = isinstance(given, tree.Number) and given.unit is None
+    help = f"--set '{name}={given.text} {unit}'" if isinstance(given, tree.Number) and bare else ""
+    raise error("E0401", f"`{name}` has the unit {unit}", given, label=f"this is {words(value.unit, context)}", help=help)
 
 
 def _time() -> Term:

@@ -91,7 +91,9 @@ def read_solve(statement: tree.Solve, context: Context) -> Solve:
     return Solve(statement.name.id if statement.name else "", goal, tuple(options), statement.span)
 
 
-ROUNDING = {"f64": Fraction(1, 10**14), "f32": Fraction(1, 10**6), "bf16": Fraction(1, 100), "f16": Fraction(1, 1000)}
+# decimal digits of the number types, and the least `tol` that their rounding allows
+DIGITS = {"f64": 15, "c128": 15, "f32": 7, "c64": 7, "bf16": 3, "f16": 3}
+ROUNDING = {15: Fraction(1, 10**14), 7: Fraction(1, 10**6), 3: Fraction(1, 100)}
 
 
 def _note_rounding(options: Sequence[Option], checker: Checker) -> None:
@@ -99,8 +101,9 @@ def _note_rounding(options: Sequence[Option], checker: Checker) -> None:
     tol = next((o for o in options if o.name == "tol"), None)
     dtype = next((o.arguments[0] for o in options if o.name == "dtype"), "f64")
     number = constant_of(tol.arguments[0]) if tol else None
-    if tol is not None and number is not None and number < ROUNDING.get(dtype, 0):
-        text = f"{dtype} has about {7 if dtype == 'f32' else 15 if dtype == 'f64' else 3} digits"
+    digits = DIGITS.get(dtype)
+    if tol is not None and number is not None and digits is not None and number < ROUNDING[digits]:
+        text = f"{dtype} has about {digits} digits"
         checker.diagnostics.add("W0505", "`tol` is below the rounding of the numbers", tol.span, label=text)
 
 
