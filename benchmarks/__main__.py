@@ -196,6 +196,13 @@ def peers() -> Iterator[Line]:
     yield from others.lines()
 
 
+def networks() -> Iterator[Line]:
+    """Right-hand sides and Jacobians of reaction networks at many points."""
+    from benchmarks import networks as cases
+
+    yield from cases.lines()
+
+
 def maps() -> Iterator[Line]:
     """Chains of maps over large arrays, and STREAM."""
     from benchmarks import maps as cases
@@ -216,6 +223,7 @@ CASES = {
     "overlap": overlap,
     "peers": peers,
     "maps": maps,
+    "networks": networks,
     "encoding": encoding,
 }
 

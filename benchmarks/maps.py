@@ -37,15 +37,24 @@ void triad(double *restrict c, const double *restrict a, const double *restrict 
 """
 
 
-def compiled(text: str, length: int, arguments: dict[str, Any]) -> Any:
-    """The definition of a model, compiled, with its arguments in place."""
+def optimized(text: str, sizes: dict[str, int]) -> Any:
+    """All definitions of a model as one function, at the default level."""
     from ricci import driver
     from ricci.errors import Source
 
-    program = driver.derive(driver.discretize(driver.check_text(Source("<maps>", text))))
-    name = next(n for n in program.functions if n.startswith("let:"))
-    better, _ = driver.optimize(driver.only(program, name, {"i": length}), 2)
-    return driver.compiled(better, name, driver.Settings()).ready(arguments, {"i": length})
+    program = driver.together(driver.derive(driver.discretize(driver.check_text(Source("<maps>", text)))))
+    (name,) = [n for n in program.functions if n.startswith("let:")]
+    better, _ = driver.optimize(driver.only(program, name, sizes), 2)
+    return better
+
+
+def compiled(text: str, sizes: dict[str, int], arguments: dict[str, Any]) -> Any:
+    """The same, compiled, with its arguments in place."""
+    from ricci import driver
+
+    better = optimized(text, sizes)
+    (name,) = better.functions
+    return driver.compiled(better, name, driver.Settings()).ready(arguments, sizes)
 
 
 def least(block: Callable[[], Any]) -> float:
@@ -75,7 +84,7 @@ def chains(threads: int) -> Iterator[Line]:
     numexpr.set_num_threads(threads)
     torch.set_num_threads(threads)
     for count in CHAINS:
-        ready = compiled(f"dim i\ntensor x[i]\nlet y[i] = {chain(count, 'x[i]')}\nsolve {{ dtype: f32 }}\n", LENGTH, {"x": x})
+        ready = compiled(f"dim i\ntensor x[i]\nlet y[i] = {chain(count, 'x[i]')}\nsolve {{ dtype: f32 }}\n", {"i": LENGTH}, {"x": x})
         text = chain(count, "x")
         for constant in ("1.1", "0.2", "0.1"):
             text = text.replace(constant, f"c{constant[0]}{constant[2]}")
@@ -125,7 +134,7 @@ def stream(threads: int) -> Iterator[Line]:
                 continue
             used = [n for n in "ab" if f"{n}[i]" in text]
             declared = "".join(f"tensor {n}[i]\n" for n in used)
-            ready = compiled(f"dim i\n{declared}let c[i] = {text}\n", STREAM_LENGTH, {n: {"a": a, "b": b}[n] for n in used})
+            ready = compiled(f"dim i\n{declared}let c[i] = {text}\n", {"i": STREAM_LENGTH}, {n: {"a": a, "b": b}[n] for n in used})
             function = getattr(loaded, name)
             pointers = [ctypes.c_void_p(array.ctypes.data) for array in (c, a, b)]
             theirs = least(lambda function=function, pointers=pointers: function(*pointers, ctypes.c_size_t(STREAM_LENGTH)))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -306,6 +305,7 @@ class Ready:
     address: Array
     scalars: dict[str, Array]
     packed: tuple[Any, ...]
+    drivers: dict[str, Callable[..., None]] = field(default_factory=dict)
 
     def run(self, threads: int = 1) -> None:
         """Do the work once, on at most so many threads."""
@@ -313,10 +313,16 @@ class Ready:
         useful = useful_threads(one.program.nests, self.sizes, threads, one.serial_points)
         for k, segment in enumerate(one.program.segments):
             if segment.driver:
-                run_team(partial(one.module.call, segment.driver), self.packed, useful, segment.long)
+                run_team(self.bound(segment.driver), useful, segment.long)
             if k < len(one.program.calls):
                 with blas_threads(max(threads, 1)):
                     one._call(one.program.calls[k], self.storage, self.arenas, self.address, self.scalars, self.sizes)
+
+    def bound(self, driver: str) -> Callable[..., None]:
+        """A driver with these arguments; what is left is the number of a thread, of how many, and their gate."""
+        if driver not in self.drivers:
+            self.drivers[driver] = self.executable.module.bind(driver, *self.packed)
+        return self.drivers[driver]
 
     def results(self) -> dict[str, Any]:
         """Fresh arrays of the results by name."""

@@ -15,7 +15,7 @@ import platform
 import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache as remembered
@@ -30,6 +30,7 @@ from ricci.backends import cache
 
 SUFFIX = ".code"
 NEVER_CALLED = "NRT_MemInfo_call_dtor"  # what would free an owner of memory: arrays that we pass have none
+NO_OWNER = ctypes.c_void_p()
 DECLARED = re.compile(r'^declare [^@\n]*@"?([\w.$]+)"?\(', re.MULTILINE)
 
 
@@ -52,29 +53,30 @@ class MachineCode:
     fresh: bool
     engine: Any = None  # what owns the memory of the functions
 
-    def call(self, function: str, *arguments: Any) -> None:
-        """Call a function of numpy arrays (flat, contiguous) and whole numbers; Python runs meanwhile."""
-        entry = ctypes.CFUNCTYPE(ctypes.c_int32, *_c_types(arguments))(self.address[function])
-        result, error = ctypes.c_void_p(), ctypes.c_void_p()
-        values: list[Any] = [ctypes.addressof(result), ctypes.addressof(error)]
-        for a in arguments:
-            if isinstance(a, np.ndarray):
-                values += [None, None, a.size, a.itemsize, a.ctypes.data, a.size, a.itemsize]
-            else:
-                values.append(int(a))
-        status = entry(*values)
-        if status != 0:
-            raise RuntimeError(f"generated function {function} of {self.name} ended with status {status}")
+    def bind(self, function: str, *arguments: Any) -> Callable[..., None]:
+        """A function with its first arguments in place; the rest comes with each call (numpy arrays, flat and contiguous, and whole numbers).
+
+        Python runs meanwhile. Handing over a hundred words takes ctypes 6 us where they are its own objects, 40 where they are not.
+        """
+        entry = ctypes.CFUNCTYPE(ctypes.c_int32)(self.address[function])
+        first = [word for a in arguments for word in _words(a)]
+
+        def call(*rest: Any, _held: Sequence[Any] = arguments) -> None:
+            result, error = ctypes.c_void_p(), ctypes.c_void_p()
+            last = [word for a in rest for word in _words(a)]
+            status = entry(ctypes.byref(result), ctypes.byref(error), *first, *last)
+            if status != 0:
+                raise RuntimeError(f"generated function {function} of {self.name} ended with status {status}")
+
+        return call
 
 
-def _c_types(arguments: Sequence[Any]) -> list[Any]:
-    types: list[Any] = [ctypes.c_void_p, ctypes.c_void_p]
-    for a in arguments:
-        if isinstance(a, np.ndarray):
-            types += [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
-        else:
-            types.append(ctypes.c_int64)
-    return types
+def _words(argument: Any) -> list[Any]:
+    """What numba passes for an argument: a number, or an array's owner (none), size, size of an element, address, shape, strides."""
+    if not isinstance(argument, np.ndarray):
+        return [ctypes.c_int64(int(argument))]
+    size, item = ctypes.c_int64(argument.size), ctypes.c_int64(argument.itemsize)
+    return [NO_OWNER, NO_OWNER, size, item, ctypes.c_void_p(argument.ctypes.data), size, item]
 
 
 def _version(package: str) -> str:

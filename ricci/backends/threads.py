@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache as remembered
 from typing import Any
 
@@ -59,24 +59,24 @@ def blas_threads(threads: int) -> Iterator[None]:
         found[1](before)
 
 
-def run_team(function: Callable[..., Any], arguments: Sequence[Any], threads: int, long: bool) -> None:
-    """Call `function(*arguments, me, threads, gate)` on every thread and wait for all.
+def run_team(function: Callable[..., Any], threads: int, long: bool) -> None:
+    """Call `function(me, threads, gate)` on every thread and wait for all.
 
     A `long` call runs beside the main thread even when it is alone, so that Ctrl-C is seen: all loops then stop soon.
     """
-    cores = available_cores()
     threads = max(1, threads)
     gate = np.zeros(16, np.int64)
     if threads == 1 and (not long or threading.current_thread() is not threading.main_thread()):
-        function(*arguments, 0, 1, gate)
+        function(0, 1, gate)
         return
+    cores = available_cores()
     failures: list[BaseException] = []
 
     def work(me: int) -> None:
         try:
             if threads > 1 and hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(0, {cores[me % len(cores)]})
-            function(*arguments, me, threads, gate)
+            function(me, threads, gate)
         except BaseException as error:
             failures.append(error)
             gate[STOP] = 1

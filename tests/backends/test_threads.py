@@ -17,8 +17,8 @@ HERE = Path(__file__).parent
 
 def test_every_member_runs_once():
     seen = []
-    run_team(lambda word, me, threads, gate: seen.append((word, me, threads)), ("go",), 3, False)
-    assert sorted(seen) == [("go", 0, 3), ("go", 1, 3), ("go", 2, 3)]
+    run_team(lambda me, threads, gate: seen.append((me, threads)), 3, False)
+    assert sorted(seen) == [(0, 3), (1, 3), (2, 3)]
 
 
 def test_a_failure_reaches_the_caller():
@@ -27,12 +27,12 @@ def test_a_failure_reaches_the_caller():
             raise ValueError("here")
 
     with pytest.raises(ValueError, match="here"):
-        run_team(work, (), 2, False)
+        run_team(work, 2, False)
 
 
 def test_the_calling_thread_keeps_its_cores():
     before = available_cores()
-    run_team(lambda me, threads, gate: None, (), 2, True)
+    run_team(lambda me, threads, gate: None, 2, True)
     assert available_cores() == before
 
 

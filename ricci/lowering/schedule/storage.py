@@ -63,6 +63,8 @@ def layout(extents: Sequence[int], before: Sequence[int], after: Sequence[int], 
     length = round_up(step)
     if length * element >= 2 * PAGE:
         length += (STAGGER - length * element) % PAGE // element
+    elif length // ALIGNED % 2 == 0:
+        length += ALIGNED  # an odd number of lines: many arrays one behind the other do not meet in few sets of the first cache
     return Layout(tuple(strides), origin, length)
 
 
