@@ -238,6 +238,8 @@ class Expressions:
         if not below:
             return text
         divisor = " * ".join(self._ordered_factors(below, kind))
+        if kind == Kind.COMPLEX:
+            return f"{grouped(text)} * {SCALARS['recip'].python_complex.format(divisor)}"
         return f"{text} / {grouped(divisor)}"
 
     def _ordered_factors(self, factors: Sequence[Term], kind: Kind) -> list[str]:

@@ -97,7 +97,8 @@ def toolchain() -> str:
     import llvmlite.binding as llvm
 
     here = Path(__file__).parent
-    own = [p.read_bytes() for p in (here / "vectors.py", here / "team.py", *sorted((here / "elementary").glob("*.py")))]
+    texts: tuple[str | Path, ...] = ("vectors.py", "team.py", "complex_functions.py", *sorted((here / "elementary").glob("*.py")))
+    own = [(here / text).read_bytes() for text in texts]
     runtime = hashlib.blake2b(b"".join(own), digest_size=8).hexdigest()
     parts = [platform.python_version(), _version("numba"), _version("llvmlite"), np.__version__, ricci.__version__, runtime]
     return "|".join([*parts, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), os.environ.get("NUMBA_OPT", "")])

@@ -44,6 +44,7 @@ import math
 import numpy as np
 from numba import njit
 
+from ricci.backends import complex_functions as complexes
 from ricci.backends.elementary import compiled as elementary
 from ricci.backends.team import around, band, edge, invoke, meet, mirrored, pieces
 from ricci.backends.vectors import (
@@ -64,7 +65,7 @@ def emit(plan: Plan, single: bool = False) -> Program:
     """The module of a plan. `single`: reals of arrays have 32 bits."""
     lanes = vector_lanes() * (2 if single else 1)
     names = Namespace()
-    names.reserve("kernel", "infinity", "nan", "float32", "complex64", "np", "math", "cmath", "njit", "elementary")
+    names.reserve("kernel", "infinity", "nan", "float32", "complex64", "np", "math", "cmath", "njit", "elementary", "complexes")
     kernels: dict[int, tuple[Kernel, Emitted]] = {}
     texts: list[str] = []
     functions: dict[str, str] = {}

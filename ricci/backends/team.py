@@ -57,7 +57,9 @@ def invoke(typing: Any, address: Any, result: Any, *arguments: Any) -> Any:
         values = cgutils.unpack_tuple(builder, args[2], len(wanted))
         type_ = context.call_conv.get_function_type(result, wanted)
         function = builder.inttoptr(args[0], type_.as_pointer())
-        _, value = context.call_conv.call_function(builder, function, result, wanted, values)
+        status, value = context.call_conv.call_function(builder, function, result, wanted, values)
+        with cgutils.if_unlikely(builder, status.is_error):  # no kernel raises; one that did would leave its results half done
+            context.call_conv.return_status_propagate(builder, status)
         return value
 
     return result(types.int64, result, given), emit

@@ -2,7 +2,7 @@
 
 Derivatives are terms; a partial receives the arguments and the value, `lambda x, y: ...` for y = f(x). Functions without
 partials (choices, and those that are not complex differentiable) have their rules in `directional.py`. `python` is the
-spelling for bool, int and real arguments in generated code (`math`, `cmath` and `np` are in scope there; an argument stands
+spelling for bool, int and real arguments in generated code (`math`, `cmath`, `np`, `complexes` are in scope there; an argument stands
 in parentheses or is a name and may occur twice), `python_complex` the one for complex arguments; an empty spelling means that
 a target without a library for it cannot run the function. `safe` names an argument and a value of it where function and
 derivative are finite. `exact` gives the value at rationals (and infinities) where it is
@@ -183,11 +183,11 @@ FLAT: Partial = lambda *args: None  # noqa: E731
 # exponentials, logarithms, powers
 
 _declare(
-    "exp", analytic, from_numpy("exp"), "math.exp({0})", (lambda x, y: y,), python_complex="cmath.exp({0})",
+    "exp", analytic, from_numpy("exp"), "math.exp({0})", (lambda x, y: y,), python_complex="complexes.exponential({0})",
     exact=at_points(zero=1, minus_inf=0, plus_inf=inf), range=POSITIVE, facts="increasing positive analytic",
 )  # fmt: skip
 _declare(
-    "expm1", analytic, from_numpy("expm1"), "math.expm1({0})", (lambda x, y: _one_plus(y),), python_complex="(cmath.exp({0}) - 1.0)",
+    "expm1", analytic, from_numpy("expm1"), "math.expm1({0})", (lambda x, y: _one_plus(y),), python_complex="complexes.exponential_minus_one({0})",
     exact=at_points(zero=0, minus_inf=-1, plus_inf=inf), range=Interval(-1.0, inf), facts="increasing analytic",
 )  # fmt: skip
 _declare(
@@ -210,11 +210,11 @@ _declare(
 _declare(
     "pow", analytic, pow_value, "({0} ** {1})",
     (lambda x, p, y: build.mul(p, build.power(x, build.sub(p, _number_term(1)))), _pow_exponent),
-    python_complex="({0} ** {1})", exact=pow_exact, arity=2, facts="analytic", safe=(0, 1),
+    python_complex="complexes.power({0}, {1})", exact=pow_exact, arity=2, facts="analytic", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "recip", analytic, lambda x: 1.0 / as_float(x), "(1.0 / {0})", (lambda x, y: _minus(build.mul(y, y)),),
-    python_complex="(1.0 / {0})", exact=recip_exact, facts="odd analytic pole", safe=(0, 1),
+    python_complex="complexes.reciprocal({0})", exact=recip_exact, facts="odd analytic pole", safe=(0, 1),
 )  # fmt: skip
 _declare(
     "hypot", real, from_numpy("hypot"), "math.hypot({0}, {1})",
@@ -225,11 +225,11 @@ _declare(
 # circular and hyperbolic functions
 
 _declare(
-    "sin", analytic, from_numpy("sin"), "math.sin({0})", (lambda x, y: _f("cos", x),), python_complex="cmath.sin({0})",
+    "sin", analytic, from_numpy("sin"), "math.sin({0})", (lambda x, y: _f("cos", x),), python_complex="complexes.sine({0})",
     exact=at_points(zero=0), range=UNIT, facts="odd finite analytic",
 )  # fmt: skip
 _declare(
-    "cos", analytic, from_numpy("cos"), "math.cos({0})", (lambda x, y: _minus(_f("sin", x)),), python_complex="cmath.cos({0})",
+    "cos", analytic, from_numpy("cos"), "math.cos({0})", (lambda x, y: _minus(_f("sin", x)),), python_complex="complexes.cosine({0})",
     exact=at_points(zero=1), range=UNIT, facts="even finite analytic",
 )  # fmt: skip
 _declare(
@@ -259,11 +259,11 @@ _declare(
     arity=2, range=Interval(-3.1416, 3.1416), facts="finite", safe=(1, 1),
 )  # fmt: skip
 _declare(
-    "sinh", analytic, from_numpy("sinh"), "math.sinh({0})", (lambda x, y: _f("cosh", x),), python_complex="cmath.sinh({0})",
+    "sinh", analytic, from_numpy("sinh"), "math.sinh({0})", (lambda x, y: _f("cosh", x),), python_complex="complexes.hyperbolic_sine({0})",
     exact=at_points(zero=0), facts="odd increasing analytic",
 )  # fmt: skip
 _declare(
-    "cosh", analytic, from_numpy("cosh"), "math.cosh({0})", (lambda x, y: _f("sinh", x),), python_complex="cmath.cosh({0})",
+    "cosh", analytic, from_numpy("cosh"), "math.cosh({0})", (lambda x, y: _f("sinh", x),), python_complex="complexes.hyperbolic_cosine({0})",
     exact=at_points(zero=1), range=Interval(1.0, inf), facts="even positive analytic",
 )  # fmt: skip
 _declare(
