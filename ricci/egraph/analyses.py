@@ -18,6 +18,7 @@ from ricci.dsl.ops.reindex import Pull
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term
 from ricci.dsl.types import Kind, at_most
+from ricci.egraph.kinds import Kinds
 from ricci.egraph.space import Node, Space
 
 PASSES = 4
@@ -116,7 +117,7 @@ class Ranges:
     """Ranges of the classes of a space, by repeated evaluation of all nodes."""
 
     def __init__(self, space: Space, given: Given) -> None:
-        self.space, self.given = space, given
+        self.space, self.given, self.kinds = space, given, Kinds(space)
         self.table: dict[int, Range] = {}
         for key, known in given.items():
             if isinstance(key, int):
@@ -130,6 +131,8 @@ class Ranges:
                 for node, sign in space.nodes[c].items():
                     found = self.of_node(node)
                     known = known.meet(found.negative() if sign else found)
+                if self.kinds.of(2 * c) == Kind.COMPLEX:
+                    known = Range(nonzero=known.excludes_zero)
                 if known != UNKNOWN:
                     self.table[c] = known
             if before == self.table:
@@ -228,7 +231,8 @@ class Ranges:
             name = payload[0] if isinstance(payload, tuple) else ""
             return Range(parts[0].lo, parts[0].hi, parts[0].nonzero) if name in ("max", "min") else UNKNOWN
         if op in SCALARS:
-            return self._function(op, parts)
+            complexes = any(self.kinds.of(r) == Kind.COMPLEX for r in node.children)
+            return _of_complex(op, parts[0]) if complexes else self._function(op, parts)
         return UNKNOWN
 
     def _function(self, name: str, parts: list[Range]) -> Range:
@@ -250,6 +254,13 @@ class Ranges:
         if name in ("sqrt", "abs", "cbrt") and parts[0].excludes_zero:
             known = known.meet(Range(known.lo, known.hi, nonzero=True))
         return known
+
+
+def _of_complex(name: str, argument: Range) -> Range:
+    """What is known of a function of complex numbers: the ranges of real ones, of sin say, do not hold."""
+    if name in ("abs", "abs2"):
+        return Range(0.0, inf, nonzero=argument.excludes_zero)
+    return Range(nonzero=name == "exp" or name == "recip" or (name in ("sqrt", "conj") and argument.excludes_zero))
 
 
 def _reciprocal(r: Range) -> Range:

@@ -28,6 +28,7 @@ from ricci.dsl.push import is_extension
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.egraph.analyses import Ranges, facts_of
+from ricci.egraph.cuts import crosses
 from ricci.egraph.rational import tidy
 from ricci.egraph.ruleset import PART, Rule, prelude
 from ricci.egraph.terms import Loader, contraction
@@ -259,7 +260,7 @@ class Encoding:
             return f"(Lin {_multiset(members)})" if len(term.args) > 1 else members[0]
         if op == "contract":
             return self._contract(term)
-        if op == "map":
+        if op == "map" and not crosses(term):
             if term.attrs == ("group",):
                 return self._arg(term.args[0])
             self.names[term.attrs[0]] = None

@@ -38,7 +38,7 @@ WORK = 8_000_000  # elements of all fingerprints and operations of one optimizat
 OPAQUE_WORK = 20_000  # what an operator that is evaluated by its definition counts for
 MOST_AXES = 24
 LOOKED_THROUGH = frozenset({"symbol", "const", "linear", "contract", "map", "reduce", "cast", "proj", "reindex"})
-OPAQUE = frozenset({"cast", "proj", "gather", "scatter", "scan", "iota"})  # evaluated by their definitions
+OPAQUE = frozenset({"map", "cast", "proj", "gather", "scatter", "scan", "iota"})  # evaluated by their definitions
 ROUTINES = TRANSFORMS | {"sort"}
 
 Array = NDArray[Any]

@@ -20,9 +20,10 @@ from ricci.dsl.ops.contract import Contraction, Label
 from ricci.dsl.ops.reindex import Pull
 from ricci.dsl.term import Term
 from ricci.dsl.types import Dim, Size, Type
+from ricci.egraph.kinds import Kinds
 from ricci.egraph.rational import Rational
 from ricci.egraph.space import Axes, Node, Space
-from ricci.egraph.structure import Kinds, Structure
+from ricci.egraph.structure import Structure
 from ricci.egraph.terms import Loader
 
 LARGEST = 32  # factors of an opened contraction
@@ -427,7 +428,7 @@ class Emitter:
 
     def __init__(self, loader: Loader, structure: Structure) -> None:
         self.structure = structure
-        self.loader, self.kinds = loader, Kinds(loader.space, loader.templates)
+        self.loader, self.kinds = loader, Kinds(loader.space)
         self.spectra: dict[int, Spectrum] = {}  # of values that came out of inverse transforms
 
     def probe(self, ref: int) -> Term:

@@ -11,6 +11,7 @@ from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
 from ricci.egraph.analyses import LARGEST_EXPONENT, Given, Range, Ranges
+from ricci.egraph.kinds import Opaque
 from ricci.egraph.space import Axes, Node, Space
 
 UNITS = 10**12  # integer units that the source's cost is worth
@@ -129,6 +130,8 @@ class NodePrice:
             return self.price.function(op, self.points(c))
         if op in ("cast", "proj"):
             return 0.0
+        if op == "map" and isinstance(payload, Opaque):
+            return self.price.function(payload.attrs[0], self.points(c))
         if op == "scan" and isinstance(payload, tuple):
             return scan_cost(payload[1], self.price, self.sizes)
         if op == "library" and isinstance(payload, tuple) and payload[1][0] in TRANSFORMS:

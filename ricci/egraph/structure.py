@@ -27,8 +27,8 @@ from ricci.dsl.ops.canonical import canonical_labels
 from ricci.dsl.ops.contract import Contraction, Label
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
-from ricci.dsl.term import Term, TermError
-from ricci.dsl.types import Kind, Size, TupleType
+from ricci.dsl.term import Term
+from ricci.dsl.types import Kind, Size
 from ricci.egraph.space import Node, Space
 
 PASSES = 4
@@ -376,62 +376,4 @@ class _Paths:
         return self.bands.get((a, b), ANY)
 
 
-class Kinds:
-    """The kind of the elements of classes, by their first nodes."""
-
-    def __init__(self, space: Space, templates: Mapping[Hashable, Term]) -> None:
-        self.space, self.templates = space, templates
-        self.table: dict[int, Kind | None] = {}
-
-    def of(self, ref: int) -> Kind:
-        """Kind of a value; COMPLEX, which holds everything, where it cannot be told."""
-        known = self.known(ref)
-        return Kind.COMPLEX if known is None else known
-
-    def known(self, ref: int) -> Kind | None:
-        """Kind of a value, or None where it cannot be told."""
-        c = self.space.find(ref) >> 1
-        stack = [(c, False)]
-        entered = set()
-        while stack:
-            d, ready = stack.pop()
-            if d in self.table:
-                continue
-            node = next(iter(self.space.nodes[d]), None)
-            below = [] if node is None else [self.space.find(r) >> 1 for r in node.children]
-            if not ready and d not in entered:
-                entered.add(d)
-                stack.append((d, True))
-                stack += [(e, False) for e in below if e not in self.table and e not in entered]
-            elif ready:
-                self.table[d] = None if node is None else self._kind(node, [self.table.get(e) for e in below])
-        return self.table[c]
-
-    def _kind(self, node: Node, kinds: list[Kind | None]) -> Kind | None:
-        op, payload = node.op, node.payload
-        if op == "leaf":
-            if isinstance(payload, Term):
-                return payload.kind
-            assert isinstance(payload, tuple)
-            return _kind_of_number(payload[1])
-        template = self.templates.get(payload) if isinstance(payload, tuple) else None
-        if template is not None:
-            return None if isinstance(template.type, TupleType) else template.kind
-        known = [k for k in kinds if k is not None]
-        if len(known) < len(kinds) or not known:
-            return None
-        if op == "scale":
-            return max(known[0], _kind_of_number(node.factor))
-        if op in SCALARS:
-            try:
-                return SCALARS[op].kinds(known)
-            except TermError:
-                return None
-        return max(known)
-
-
-def _kind_of_number(q: Any) -> Kind:
-    return Kind.INT if q == int(q) else Kind.REAL
-
-
-__all__ = ["NOTHING", "WORDS", "Facts", "Kinds", "Structure", "facts_of_word", "impose"]
+__all__ = ["NOTHING", "WORDS", "Facts", "Structure", "facts_of_word", "impose"]

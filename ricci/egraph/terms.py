@@ -24,6 +24,8 @@ from ricci.dsl.ops.functions import SCALARS, Scalar
 from ricci.dsl.ops.reindex import Pull, pull_of
 from ricci.dsl.term import Term, TermError, walk
 from ricci.dsl.types import Kind, Size, TupleType
+from ricci.egraph.cuts import crosses
+from ricci.egraph.kinds import Opaque
 from ricci.egraph.rational import Rational, tidy
 from ricci.egraph.space import Axes, Node, Space
 
@@ -93,7 +95,7 @@ class Loader:
             return space.expand(space.sum([(tidy(q), r) for q, r in zip(term.attrs, args, strict=True)]), axes_of(term))
         if op == "contract":
             return self._contract(term, args)
-        if op == "map":
+        if op == "map" and not crosses(term):
             return args[0] if term.attrs == ("group",) else space.apply(term.attrs[0], args)
         if op == "cast" and Kind.BOOL < term.args[0].kind < term.kind:
             return args[0]
@@ -102,7 +104,7 @@ class Loader:
         if op == "reduce":
             kept = axes_of(term)
             return space.apply("reduce", args, term.attrs, kept)
-        key = (op, term.attrs, tuple(a.type for a in term.args))
+        key = Opaque.of(term)
         self.templates.setdefault(key, term)
         return space.apply(op, args, key, axes_of(term))
 

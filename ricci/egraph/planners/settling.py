@@ -7,14 +7,14 @@ from math import isfinite
 
 from ricci.dsl.types import Kind
 from ricci.egraph.analyses import Ranges
+from ricci.egraph.kinds import Kinds
 from ricci.egraph.rational import tidy
-from ricci.egraph.structure import Kinds
 from ricci.egraph.terms import Loader
 
 
 def settle(loader: Loader, ranges: Ranges) -> int:
     """State what intervals of one point say; returns how many values became numbers."""
-    space, kinds = loader.space, Kinds(loader.space, loader.templates)
+    space, kinds = loader.space, Kinds(loader.space)
     made = 0
     for c in space.classes():
         known = ranges.of(2 * c)
