@@ -14,7 +14,7 @@ from math import inf
 from ricci.backends.elementary.catalogue import FUNCTIONS, arguments_of
 from ricci.backends.source import grouped, simple
 from ricci.dsl.ops import contract
-from ricci.dsl.ops.const import value_of
+from ricci.dsl.ops.const import nearest, value_of
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind
@@ -199,7 +199,7 @@ class Expressions:
             return "True" if value else "False"
         if term.kind == Kind.INT:
             return _signed(str(int(value or 0)))
-        text = self.real(float(value or 0))
+        text = self.real(nearest(value or 0))
         return text if term.kind == Kind.REAL else f"complex({text}, 0.0)"
 
     def real(self, value: float) -> str:
@@ -226,9 +226,9 @@ class Expressions:
     def constant_of(self, term: Term, kind: Kind) -> str:
         value = value_of(term)
         if kind == Kind.REAL:
-            return self.real(float(value or 0))
+            return self.real(nearest(value or 0))
         if kind == Kind.COMPLEX:
-            return f"complex({self.real(float(value or 0))}, 0.0)"
+            return f"complex({self.real(nearest(value or 0))}, 0.0)"
         return _signed(str(int(value or 0)))
 
     def _product(self, above: Sequence[Term], below: Sequence[Term], kind: Kind) -> str:
@@ -374,11 +374,11 @@ class Expressions:
 
     def _coefficient(self, group: _Group, kind: Kind) -> str:
         if not group.fixed:
-            return self.real(float(group.coefficient))
+            return self.real(nearest(group.coefficient))
         texts = self._ordered_factors(group.fixed, kind)
         if group.coefficient == 1 and len(texts) == 1:
             return texts[0]
-        numbers = [] if group.coefficient == 1 else [self.real(float(group.coefficient))]
+        numbers = [] if group.coefficient == 1 else [self.real(nearest(group.coefficient))]
         return self._hoisted(" * ".join(numbers + texts), max(self.depth(f) for f in group.fixed))
 
     def _plain_linear(self, term: Term) -> str:
@@ -389,7 +389,7 @@ class Expressions:
                 text = self._hoisted(text, self.here)
             operand = self._as(t, term.kind)
             size = abs(c)
-            number = str(int(size)) if term.kind == Kind.INT else self.real(float(size))
+            number = str(int(size)) if term.kind == Kind.INT else self.real(nearest(size))
             part = operand if size == 1 else f"{number} * {operand}"
             text = (f"-{part}" if c < 0 else part) if not text else f"{text} {'-' if c < 0 else '+'} {part}"
         return text or "0"

@@ -76,9 +76,9 @@ def canonical(attrs: object) -> str:
     if isinstance(attrs, str):
         return repr(attrs)
     if isinstance(attrs, Fraction):
-        return f"{attrs.numerator}/{attrs.denominator}" if attrs.denominator != 1 else str(attrs.numerator)
+        return f"{_digits(attrs.numerator)}/{_digits(attrs.denominator)}" if attrs.denominator != 1 else _digits(attrs.numerator)
     if isinstance(attrs, int):
-        return str(int(attrs))
+        return _digits(int(attrs))
     if isinstance(attrs, Term):
         return "T" + attrs.digest.hex()
     if attrs is None or (isinstance(attrs, float) and attrs in (inf, -inf)):
@@ -91,6 +91,11 @@ def canonical(attrs: object) -> str:
         inside = ",".join([canonical(getattr(attrs, f.name)) for f in fields(attrs)])
         return f"{type(attrs).__name__}{{{inside}}}"
     raise TermError(f"{type(attrs).__name__} cannot be an attribute of a term")
+
+
+def _digits(number: int) -> str:
+    """A whole number as text; Python writes long ones in base ten only up to a limit."""
+    return str(number) if number.bit_length() < 10_000 else hex(number)
 
 
 def intern(op: str, args: tuple[Term, ...], attrs: Hashable, type_: Type | TupleType) -> Term:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite, isnan, nextafter
 
-from ricci.dsl.ops.const import value_of
+from ricci.dsl.ops.const import nearest, value_of
 from ricci.dsl.ops.contract import Contraction
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.ops.reindex import Pull
@@ -149,7 +149,7 @@ class Ranges:
             return self._leaf(node.payload)
         parts = [self.of(r) for r in node.children]
         if op == "scale":
-            return parts[0].scaled(float(node.factor))
+            return parts[0].scaled(nearest(node.factor))
         if op == "sum":
             return self._sum(node, parts)
         if op == "power":
@@ -166,7 +166,7 @@ class Ranges:
     def _leaf(self, key: Hashable) -> Range:
         if not isinstance(key, Term):
             assert isinstance(key, tuple)
-            q = float(key[1])
+            q = nearest(key[1])
             return Range(q, q, nonzero=q != 0)
         if key in self.given:
             return self.given[key]
@@ -225,7 +225,7 @@ class Ranges:
             assert isinstance(payload, Pull)
             if not payload.guards or payload.fill is None:
                 return parts[0]
-            fill = float(payload.fill)
+            fill = nearest(payload.fill)
             return parts[0].join(Range(fill, fill, nonzero=fill != 0))
         if op == "reduce":
             name = payload[0] if isinstance(payload, tuple) else ""

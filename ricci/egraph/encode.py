@@ -480,7 +480,12 @@ def _multiset(members: Sequence[str]) -> str:
 
 
 def _rational(q: Fraction) -> str:
-    return f"(bigrat (bigint {q.numerator}) (bigint {q.denominator}))"
+    return f"(bigrat {_whole(q.numerator)} {_whole(q.denominator)})"
+
+
+def _whole(number: int) -> str:
+    """A literal of the engine has 64 bits."""
+    return f"(bigint {number})" if number.bit_length() < 63 else f'(from-string "{number}")'
 
 
 def saturate(loader: Loader, roots: Sequence[Term], rules: Sequence[Rule], ranges: Ranges, budget: Budget) -> Found | None:

@@ -184,6 +184,7 @@ class Context:
     statement: Span | None = None
     draws: tuple[tuple[str, Size], ...] | None = None  # axes of random numbers, where they may stand
     procedures: tuple[Procedure, ...] = ()  # the functions that are being called, the outermost first
+    guarded: bool = False  # inside of a case of `if`: what has no value may never be taken
 
     def binding(self, *names: str) -> Context:
         """The same surroundings where `names` are bound."""

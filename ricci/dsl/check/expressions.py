@@ -33,6 +33,7 @@ from ricci.dsl.check.context import Context, error, lookup_axis, settled
 from ricci.dsl.check.indexing import index_value
 from ricci.dsl.check.known import demand_inside, demand_moment, unknown_before
 from ricci.dsl.check.scope import unknown
+from ricci.dsl.check.undefined import refuse_power, refuse_product, refuse_sum, representable
 from ricci.dsl.check.values import Axis, DataSet, Layered, Namespace, Procedure, Sided, Value, leaves, mapped, rank, shape
 from ricci.dsl.model import Coordinate
 from ricci.dsl.ops.symbol import name_of
@@ -212,7 +213,10 @@ def total(signs: Sequence[int], values: Sequence[Value], nodes: Sequence[tree.Ex
     values = with_zeros(values)
     agree_ranks(values, nodes, "terms of a sum")
     agree_axes(values, nodes, context)
+    scalars = [(sign, v.term, node) for sign, v, node in zip(signs, values, nodes, strict=True) if not v.rank]
+    refuse_sum(scalars, context)
     data = mapped(lambda *terms: build.linear(list(zip(signs, terms, strict=True))), *[v.data for v in values])
+    data = mapped(lambda t: representable(t, whole), data)
     coefficients = [s * v.points for s, v in zip(signs, values, strict=True)]
     point = Fraction(0)
     if any(coefficients):
@@ -254,6 +258,8 @@ def product(
             raise error("E0404", "a temperature on a scale with an offset stands in a product", factor, label="differences are in K")
     axes = {name: size for v in values for name, size in v.axes.items()}
     sizes = {name: axes[name] for name in bound}
+    scalars = [i for i, v in enumerate(values) if not v.rank]
+    refuse_product([factors[i][0] for i in scalars], [values[i].term for i in scalars], [nodes[i] for i in scalars], context)
 
     def multiplied(vector: Term | None) -> Term:
         parts: list[tuple[Term, dict[str, str]]] = []
@@ -263,6 +269,7 @@ def product(
         return build.contract(parts, sizes)
 
     data = mapped(multiplied, values[vectors[0]].data) if vectors else multiplied(None)
+    data = mapped(lambda t: representable(t, node), data)
     shown = (
         values[0].shown
         if sum(v.shown is not None for v in values) == 1 and all(v.unit in (NUMBER, None) or v.shown for v in values)
@@ -293,6 +300,7 @@ def _power(node: tree.Power, context: Context) -> Value:
         raise error("E0403", "an exponent has no unit", node.exponent, label=f"this is {words(exponent.unit, context)}")
     agree_axes([base, exponent], [node.base, node.exponent], context)
     number = rational(exponent.term)
+    refuse_power(base.term, number, node, context)
     if base.points:
         raise error("E0404", "a temperature on a scale with an offset stands in a power", node.base, label="differences are in K")
     if base.unit and number is None:
@@ -303,7 +311,7 @@ def _power(node: tree.Power, context: Context) -> Value:
             label="not known before the run",
         )
     unit = base.unit if number is None else raised(base.unit, number)
-    return Value(power(base.term, exponent.term, node), unit, base.order if not exponent.axes else None)
+    return Value(representable(power(base.term, exponent.term, node), node), unit, base.order if not exponent.axes else None)
 
 
 def power(base: Term, exponent: Term, node: tree.Node) -> Term:
@@ -366,7 +374,8 @@ def _logic(node: tree.Logic, context: Context) -> Value:
 def _cond(node: tree.Cond, context: Context) -> Value:
     condition = value_of(node.condition, context)
     test = truth(condition, node.condition)
-    branches = [value_of(node.yes, context), value_of(node.no, context)]
+    guarded = replace(context, guarded=True)
+    branches = [value_of(node.yes, guarded), value_of(node.no, guarded)]
     unit = agree_units(branches, [node.yes, node.no], context, "the two cases of `if`")
     branches = with_zeros(branches)
     agree_ranks(branches, [node.yes, node.no], "the two cases of `if`")

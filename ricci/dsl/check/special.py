@@ -15,6 +15,7 @@ from ricci.dsl.check.context import Context, error, lookup_axis
 from ricci.dsl.check.expressions import entity_of, scalar_of, value_of
 from ricci.dsl.check.known import known_number
 from ricci.dsl.check.reductions import log_of_sum
+from ricci.dsl.check.undefined import refuse_argument
 from ricci.dsl.check.values import Axis, DataSet, Layered, Loaded, Namespace, Network, Recipe, Text, Value, mapped
 from ricci.dsl.model import LAST, Load
 from ricci.dsl.term import Term
@@ -31,6 +32,7 @@ def number_function(call: Applied, context: Context) -> Value:
     value = scalar_function_argument(call, node, context)
     if value.unit not in (NUMBER, None):
         raise error("E0403", f"`{call.name}` takes a number without unit", node, label=f"this is {words(value.unit, context)}")
+    refuse_argument(call.name, value.term, node, context)
     return Value(make(call.name, node, value.term), NUMBER, value.order)
 
 
@@ -61,6 +63,7 @@ def rooted(call: Applied, context: Context) -> Value:
     node = call.node.positional[0]
     value = scalar_function_argument(call, node, context)
     power = Fraction(1, 2) if call.name == "sqrt" else Fraction(1, 3)
+    refuse_argument(call.name, value.term, node, context)
     return Value(make(call.name, node, value.term), raised(value.unit, power), value.order)
 
 

@@ -52,7 +52,15 @@ def to_scalar(value: Number, kind: Kind) -> Any:
         return bool(value)
     if kind == Kind.INT:
         return int(value)
-    return float(value) if kind == Kind.REAL else complex(float(value))
+    return nearest(value) if kind == Kind.REAL else complex(nearest(value))
+
+
+def nearest(value: Number | int) -> float:
+    """The double nearest to a number; an infinity beyond the largest."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
 
 
 def _meaning(term: Term, args: Any, environment: base.Environment) -> Any:

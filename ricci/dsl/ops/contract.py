@@ -131,7 +131,8 @@ class _Product:
         axes = {str(label): size for label, size in self.sizes.items() if label not in self.bound}
         if any(isinstance(label, int) and label not in self.bound for label in self.sizes):
             raise TermError("a free label is a name")
-        kind = self.kind if self.coefficient.denominator == 1 else max(self.kind, Kind.REAL)
+        whole = self.coefficient.denominator == 1 and abs(self.coefficient) < linear.LARGEST_WHOLE
+        kind = self.kind if whole else max(self.kind, Kind.REAL)
         if not self.coefficient or not self.factors:
             return reindex.expand(const.make_const(self.coefficient, kind), axes)
         core = self._core()

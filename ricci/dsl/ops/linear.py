@@ -18,10 +18,11 @@ from ricci.dsl.term import Term, TermError
 from ricci.dsl.types import Kind, Size, Type
 
 ONE = Fraction(1)
+LARGEST_WHOLE = 2**31  # multiples of whole numbers by more are real numbers: with 64 bits they would soon overflow
 
 
 def make_linear(items: Iterable[tuple[Fraction | int, Term]]) -> Term:
-    """sum c t in normal form.  Kind: the join, real if a coefficient is no integer.  Cost O(n log n) in the flattened terms."""
+    """sum c t in normal form.  Kind: the join, real if a coefficient is no integer or large.  Cost O(n log n) in the flattened terms."""
     pairs = [(Fraction(c), t) for c, t in items]
     kind, axes = _type(pairs)
     members = _collect(pairs)
@@ -34,7 +35,8 @@ def _type(pairs: Sequence[tuple[Fraction, Term]]) -> tuple[Kind, dict[str, Size]
     for c, t in pairs:
         if t.kind == Kind.BOOL:
             raise TermError("a truth value enters a sum after a cast to int")
-        kind = max(kind, t.kind, Kind.INT if c.denominator == 1 else Kind.REAL)
+        whole = c.denominator == 1 and (abs(c) < LARGEST_WHOLE or t.op == "const")
+        kind = max(kind, t.kind, Kind.INT if whole else Kind.REAL)
     return kind, axes
 
 
