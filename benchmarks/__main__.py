@@ -203,6 +203,13 @@ def networks() -> Iterator[Line]:
     yield from cases.lines()
 
 
+def stiff() -> Iterator[Line]:
+    """An implicit method beside scipy's."""
+    from benchmarks import stiff as cases
+
+    yield from cases.lines()
+
+
 def maps() -> Iterator[Line]:
     """Chains of maps over large arrays, and STREAM."""
     from benchmarks import maps as cases
@@ -224,6 +231,7 @@ CASES = {
     "peers": peers,
     "maps": maps,
     "networks": networks,
+    "stiff": stiff,
     "encoding": encoding,
 }
 

@@ -11,6 +11,7 @@ polynomials. Every atom is a total function, so that an index has a value on lan
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ricci.dsl.division import ONE, ZERO, larger, lead_sign, smaller
@@ -74,6 +75,7 @@ class Index:
         return value if isinstance(value, Index) else Index({}, Size.of(value))
 
     @staticmethod
+    @lru_cache(maxsize=4096)
     def axis(name: str) -> Index:
         """The index value of an axis."""
         return Index({Atom("axis", name): ONE}, ZERO)
@@ -200,6 +202,8 @@ class Index:
         """The index with axes replaced by indices; in normal form as far as that needs no ranges."""
         if self._axes.isdisjoint(new):
             return self
+        if len(self.terms) == 1 and self.terms[0][1] is ONE and self.constant is ZERO and self.terms[0][0].kind == "axis":
+            return new[self.terms[0][0].axis]
         total = Index.of(self.constant)
         for atom, k in self.terms:
             if atom.kind == "axis":

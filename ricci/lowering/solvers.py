@@ -1,5 +1,6 @@
 """Linear systems as terms that can be scheduled: `solve` becomes transforms, factors of a band matrix, or an iteration.
 
+- Unknowns that are coupled at their own point only leave first (condensing.py); what follows is about the others.
 - A map with constant coefficients, and closures that a Fourier, sine or cosine transform continues exactly, along all axes but one
   at most (diagonal.py): `diagonalize` prepares the systems of all frequencies, `solve_diagonal` transforms, solves, transforms back.
 - A product of matrices along separate axes, and any small map that is no stencil (dense.py): LU factors of dense matrices.
@@ -27,6 +28,7 @@ from ricci.dsl.ops.spectral import Spectrum
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.term import Function, Term, rewrite, substitute, symbols, walk
 from ricci.dsl.types import Kind, Size, Type, at_most
+from ricci.lowering.condensing import Condensed, condensed
 from ricci.lowering.dense import Factor, count_of, factors_of, matrix_of, solved_by_factors, solved_densely
 from ricci.lowering.diagonal import Diagonal, diagonal
 from ricci.lowering.windows import Offset, Stencil, grid_axis, stencil
@@ -109,6 +111,9 @@ def way_of(apply: Function, known: tuple[tuple[str, int], ...]) -> Way:
         return _by_factors(apply, *product)
     alike = all(r.axes == u.axes and u.kind == Kind.REAL for r, u in zip(apply.roots, unknowns, strict=True))
     found = stencil(apply.roots, unknowns) if alike else None
+    fewer = condensed(apply, found) if found is not None else None
+    if fewer is not None:
+        return _by_condensation(apply, fewer, known)
     layout = None if found is None else band_layout(found, unknowns, sizes)
     why = "" if alike else "the equations lie on other axes than the unknowns"
     if alike and len(unknowns[0].axes) > 1:
@@ -130,6 +135,23 @@ def way_of(apply: Function, known: tuple[tuple[str, int], ...]) -> Way:
 def _given(apply: Function, terms: Sequence[Term], constants: Terms) -> list[Term]:
     """Terms over the params of a system with its constants in place."""
     return substitute(terms, dict(zip(apply.params[len(apply.results) :], constants, strict=True)))
+
+
+def _by_condensation(apply: Function, fewer: Condensed, known: tuple[tuple[str, int], ...]) -> Way:
+    inner = way_of(fewer.apply, known)
+    gone, all_of_them = len(fewer.local), len(apply.results)
+
+    def terms(right: Terms, constants: Terms) -> Sequence[Term]:
+        places = dict(zip(fewer.places, _given(apply, list(fewer.places.values()), constants), strict=True))
+        elimination = fewer.eliminated(places)
+        reduced = elimination.forward(right)
+        more = tuple(build.conform(elimination.added[pair], symbol.type) for pair, symbol in fewer.added.items())
+        there = inner.terms(tuple(reduced[k] for k in fewer.kept), (*constants, *more))
+        found = elimination.back(reduced, dict(zip(fewer.kept, there, strict=True)))
+        return [found[k] for k in range(all_of_them)]
+
+    fields = f"{gone} of {all_of_them} fields"
+    return Way(f"elimination of {fields} at each point, then {inner.name}", inner.reason, terms)
 
 
 def _by_factors(apply: Function, matrices: Sequence[Factor], divisors: Sequence[Term]) -> Way:

@@ -5,6 +5,7 @@ Names of the loop's own quantities start with `ctl:` and `scale:`, which no name
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -24,7 +25,7 @@ DT_MIN, DT_MAX, GROWTH = real("ctl:dt_min"), real("ctl:dt_max"), real("ctl:growt
 RUNNING, REACHED, MORE_STEPS, NOT_FINITE, UNDERFLOW, NOT_CONVERGED, EVENT = -1, 0, 1, 2, 3, 4, 10
 SAFETY, SHRINK, GROW = Fraction(9, 10), Fraction(1, 5), Fraction(5)
 SMALLEST_SCALE = Fraction(1, 10**300)
-ROUNDING = Fraction(1, 10**12)  # initial data below this fraction of others of their unit count as zero
+ROUNDING = Fraction(1, 10**12)  # data below this fraction of others of their unit count as zero
 SHARE = Fraction(1, 1000)  # and then take this fraction of the others as their scale
 
 
@@ -144,7 +145,7 @@ def _adaptive(program: Program, method: Method, attempt: Attempt, length: Length
     local = _local(method)
     ratios = [
         build.divide(norm(e), build.apply("max2", build.mul(local, scale), number(SMALLEST_SCALE)))
-        for e, scale in zip(attempt.error, scales, strict=True)
+        for e, scale in zip(attempt.error, _seen(program, scales), strict=True)
     ]
     error = largest(ratios)
     finite = build.apply("lt", largest([error, *scales]), build.const(float("inf")))
@@ -219,8 +220,15 @@ def _start(program: Program, method: Method, system: System, step: Term | None, 
 
 
 def _initial_scales(program: Program, states: Terms, scales: Terms) -> Terms:
-    """Running scale: max(scale, |y|); where that is (nearly) zero, a share of the largest scale of the same unit."""
-    own = [build.apply("max2", s, norm(y)) for s, y in zip(scales, states, strict=True)]
+    """Running scale: max(scale, |y|), or a share of the others."""
+    return _seen(program, [build.apply("max2", s, norm(y)) for s, y in zip(scales, states, strict=True)])
+
+
+def _seen(program: Program, own: Sequence[Term]) -> Terms:
+    """Scales; where one is (nearly) zero, a share of the largest of the same unit.
+
+    What begins at zero and grows like t^3 beside t has an error in its first step that is as large as itself, however short the step.
+    """
     groups: dict[object, list[Term]] = {}
     for state, scale in zip(program.states, own, strict=True):
         groups.setdefault(state.unit.powers, []).append(scale)

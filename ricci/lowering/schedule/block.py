@@ -92,6 +92,7 @@ class Block:
     definitions: dict[Term, Term] = field(default_factory=dict)  # symbols of extended terms -> what they are
     wraps: dict[Term, list[tuple[Term, Term]]] = field(default_factory=dict)  # leaf -> ghost terms (symbol, definition), in order
     wrap_axes: dict[Term, dict[str, int]] = field(default_factory=dict)
+    made: dict[Term, Item] = field(default_factory=dict)  # items of the turns before, while it is decided what is stored
 
     def schedule(self, roots: Sequence[Term]) -> list[Step]:
         """Steps that compute the roots (array terms get places, scalars become known)."""
@@ -112,6 +113,7 @@ class Block:
             if not more - must:
                 break
             must |= more | (found.stored - must)
+        self.made.clear()
         self.levels, self.wanted = levels, set(roots)
         steps = self._write(levels)
         for before, now in replaced.items():
@@ -141,7 +143,10 @@ class Block:
             if term in self.places or term in self.known:
                 continue
             if decide.is_structure(term) or term in stored or term in assigned:
-                items.append(make_item(term, leaf))
+                made = self.made.get(term)
+                if made is None or any(map(leaf, made.inlined)):  # otherwise nothing in it has changed since it was looked at
+                    made = self.made[term] = make_item(term, leaf)
+                items.append(made)
         return self._with_wraps(items, leaf)
 
     def _assigned(self, order: Sequence[Term], roots: Sequence[Term], stored: set[Term]) -> set[Term]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ricci.dsl.index import Ranges
 from ricci.dsl.ops import contract
@@ -132,14 +133,19 @@ def _inside(term: Term) -> list[Term]:
 def _spread(found: Usage, term: Term, reached: Sequence[tuple[Term, Point]]) -> None:
     """Record the arguments of points of `term`; the first points of a root are recorded themselves."""
     for root, at in reached:
-        puller = Puller(Ranges.of(loops_of(root)), is_leaf)
         if root is term and at.term is not term:
             found.points.setdefault(at.term, {}).setdefault(root, {})[at] = None
             continue
         if is_leaf(at.term):
             continue
-        for argument in puller.arguments(at).points:
+        for argument in Puller(ranges_of(root), is_leaf).arguments(at).points:
             found.points.setdefault(argument.term, {}).setdefault(root, {})[argument] = None
+
+
+@lru_cache(maxsize=4096)
+def ranges_of(root: Term) -> Ranges:
+    """Ranges of the loops in which a term is computed."""
+    return Ranges.of(loops_of(root))
 
 
 def _worth_storing(points: Mapping[Term, Mapping[Point, None]], cost: int, guarded: bool, once: bool) -> bool:

@@ -26,6 +26,7 @@ class Item:
     cuts: dict[str, dict[Size, None]] = field(default_factory=dict)
     cost: int = 0  # points evaluated in one turn of the loops: the length of its code
     wrapped: bool = False  # reads its argument with `mod`, to fill ghosts
+    inlined: frozenset[Term] = frozenset()  # terms that are computed anew in its loops
 
     @property
     def in_nest(self) -> bool:
@@ -81,6 +82,7 @@ def collect(item: Item, roots: Iterable[Point], leaf: Callable[[Term], bool]) ->
         for guard in puller.arguments(at).holds:
             cuts_of_guard(guard, item.cuts)
     item.scalars = list(scalars)
+    item.inlined = frozenset(at.term for at in points if at.term is not item.term and not is_leaf(at.term) and not leaf(at.term))
 
 
 def cuts_of_guard(guard: Guard, cuts: dict[str, dict[Size, None]]) -> None:

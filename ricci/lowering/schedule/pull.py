@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from ricci.dsl import build
 from ricci.dsl.index import Guard, Index, Ranges
@@ -71,6 +72,12 @@ def summand(term: Term) -> tuple[list[tuple[Term, dict[str, Index]]], dict[str, 
     return factors, {names[label]: sizes[label] for label in names}
 
 
+@lru_cache(maxsize=8192)
+def is_pointwise(term: Term) -> bool:
+    """Whether a contract multiplies values at one point, each factor by its own axes."""
+    return not contract.bound_of(term) and all(axis == label for _, access in contract.factors_of(term) for axis, label in access.items())
+
+
 @dataclass(frozen=True)
 class Arguments:
     """What a point reads. `fill`: the guards never hold. `holds`: guards that must be tested at run time."""
@@ -99,6 +106,8 @@ class Puller:
         if term.op == "reindex":
             return self._reindex(at, where)
         if term.op == "contract":
+            if is_pointwise(term):
+                return Arguments(tuple([point(f, where, at.guards) for f in term.args]))
             factors, _ = summand(term)
             points = [point(f, {axis: e.substitute(where) for axis, e in access.items()}, at.guards) for f, access in factors]
             return Arguments(tuple(points))

@@ -341,3 +341,15 @@ def test_result_kinds():
     assert run["y"].dtype == float
     assert np.asarray(run["ctl:status"]).dtype.kind == "i"
     assert run.program.states[0].symbol.kind == Kind.REAL
+
+
+@pytest.mark.parametrize("name", ["trbdf2", "rodas4p", "dp54"])
+def test_what_begins_at_zero_and_grows_slowly_does_not_stop_the_run(name):
+    """c ~ t^3 beside a, b ~ t: at first the error of c is as large as c, however short the step."""
+    a, b, c = s.real("a"), s.real("b"), s.real("c")
+    one = number(1)
+    product = build.mul(a, b)
+    run = s.Runner(s.system([a, b, c], [one, build.sub(one, build.scale(2, b)), build.sub(product, c)]), name, a=0.0, b=0.0, c=0.0)
+    assert run.to(1.0, 1e-3) == 0
+    assert run.steps + run.rejected < 500
+    assert abs(run["c"] - np.exp(-2.0)) < 1e-3  # c(t) = (t - 1)/2 + (t + 1) exp(-2 t)/2
