@@ -172,7 +172,11 @@ class Border:
         """A symbol that stands for the expression."""
         if e not in self.symbols:
             constant = not e.is_Symbol and e.is_number  # SymPy would compute digits to tell whether it is real
-            real = e not in self.complexes and not constant and (e.is_extended_real or _says_real(self.given.get(e)))
+            real = (
+                e not in self.complexes
+                and not constant
+                and (e.is_extended_real or any(fact != "nonzero" for fact in each(self.given.get(e, []))))
+            )
             self._named(e, build.symbol(f"s{len(self.symbols)}", Type(Kind.REAL if real else Kind.COMPLEX)))
         return self.symbols[e]
 
@@ -186,9 +190,12 @@ class Border:
                         out[term] = FACTS[fact]
         for e, fact in self.given.items():
             term = self.terms[e]
-            out[term] = out.get(term, Range()).meet(range_of(e, fact))
-            if out[term].empty:
+            known = out.get(term, Range())
+            for one in each(fact):
+                known = known.meet(range_of(e, one))
+            if known.empty:
                 raise RicciError("E0904", f"`{e}` cannot be {fact!r}")
+            out[term] = known
         return out
 
     # SymPy to the space: what was written, node by node
@@ -274,49 +281,50 @@ class Border:
         source: dict[int, int] = {}
         for ref in self.written.values():
             source.setdefault(space.find(ref) >> 1, space.find(ref) & 1)
-        signs: dict[int, int] = {}  # 1 for classes that are written as their negative
+        signs = Signs.of(space, choice, order, roots, source)
         out: dict[int, Any] = {}
+
+        def value(ref: int) -> Any:
+            """The expression of a class; a multiple that only sums need is not computed by itself."""
+            c = space.find(ref) >> 1
+            if c not in out:
+                q, base = space.split(ref)
+                out[c] = _product([self._spelled(-q if q < 0 else q), out[base >> 1]])
+            return out[c]
+
+        def signed(ref: int, negative: int) -> Any:
+            return _signed(value(ref), negative, signs.both(space.find(ref) >> 1))
+
         for c in order:
             node = choice[c]
-            args = []
-            for r in map(space.find, node.children):
-                args.append((out[r >> 1], r & 1 ^ signs[r >> 1]))
-            sign = space.nodes[c][node]
-            signs[c] = 0 if node.op == "leaf" else source.get(c, sign ^ _own_sign(node, [s for _, s in args]))
-            out[c] = self._left(node, args, sign ^ signs[c])
-        return [_signed(out[r >> 1], r & 1 ^ signs[r >> 1]) for r in roots]
+            outside, inside = signs.placed[c]
+            args = [signed(r, s) for r, s in zip(node.children, inside, strict=True)]
+            out[c] = _signed(self._left(node, args), outside)
+        return [signed(r, s) for r, s in zip(roots, signs.roots, strict=True)]
 
-    def _left(self, node: Node, args: list[tuple[Any, int]], negative: int) -> Any:
-        """The node's value, or its negative, from (expression, sign) of its children."""
+    def _left(self, node: Node, args: list[Any]) -> Any:
+        """The node's value from the expressions of its children."""
         import sympy
 
         op = node.op
         if op == "leaf":
             key = node.payload
             if isinstance(key, Term):
-                return _signed(self.names[key], negative)
+                return self.names[key]
             assert isinstance(key, tuple)
-            return _signed(self._spelled(key[1]), negative)
+            return self._spelled(key[1])
         if op == "sum":
-            return sympy.Add(*(_signed(e, s ^ negative) for e, s in args), evaluate=False)
-        if op in ("product", "scale", "expand"):
-            negative ^= sum(s for _, s in args) & 1
-            factors = [e for e, _ in args]
-            if op == "scale":
-                factors.insert(0, self._spelled(node.factor))
-            return _signed(_product(factors), negative)
+            return sympy.Add(*args, evaluate=False)
+        if op == "scale":
+            return _product([self._spelled(node.factor), *args])
+        if op in ("product", "expand"):
+            return _product(args)
         if op in ("power", "recip"):
-            exponent = -1 if op == "recip" else node.exponent
-            ((base, sign),) = args
-            return _signed(sympy.Pow(base, exponent, evaluate=False), negative ^ (sign & exponent & 1))
-        if op in ODD or op in EVEN:
-            negative ^= args[0][1] if op in ODD else 0
-            args = [(args[0][0], 0)]
-        inner = [_signed(e, s) for e, s in args]
+            return sympy.Pow(args[0], -1 if op == "recip" else node.exponent, evaluate=False)
         if op == "sqrt":
-            inner.append(sympy.Rational(1, 2))
-        function = sympy.Pow if op in ("sqrt", "pow") else getattr(sympy, BACK[op])
-        return _signed(function(*inner, evaluate=False), negative)
+            return sympy.Pow(args[0], sympy.Rational(1, 2), evaluate=False)
+        function = sympy.Pow if op == "pow" else getattr(sympy, BACK[op])
+        return function(*args, evaluate=False)
 
     def _spelled(self, q: Rational) -> Any:
         """A number as it was written; others exactly, or with digits where there were any."""
@@ -339,15 +347,76 @@ class Form:
     values: Sequence[Any]
 
 
+@dataclass
+class Signs:
+    """Which sign is written where, as the source has it or so that few are.
+
+    classes  class -> 1 where its expression is its negative
+    placed   class -> the sign in front of its chosen node, and those of the node's children
+    asked    class -> the signs with which its expression is needed
+    """
+
+    classes: dict[int, int] = field(default_factory=dict)
+    placed: dict[int, tuple[int, list[int]]] = field(default_factory=dict)
+    asked: dict[int, set[int]] = field(default_factory=dict)
+    roots: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, space: Space, choice: Mapping[int, Node], order: Sequence[int], roots: Sequence[int], source: Mapping[int, int]) -> Signs:
+        """Signs of a choice; `source` has those of what was written. What is needed with both has the sign that leaves none inside."""
+        first = cls()._chosen(space, choice, order, roots, source)
+        both = [c for c in source if first.both(c)]
+        if not both:
+            return first
+        return cls()._chosen(space, choice, order, roots, {c: s for c, s in source.items() if c not in both})
+
+    def _chosen(
+        self, space: Space, choice: Mapping[int, Node], order: Sequence[int], roots: Sequence[int], source: Mapping[int, int]
+    ) -> Signs:
+        for c in order:
+            node = choice[c]
+            refs = [space.find(r) for r in node.children]
+            given = [self._of(space, r) for r in refs]
+            sign = space.nodes[c][node]
+            self.classes[c] = 0 if node.op == "leaf" else source.get(c, sign ^ _own_sign(node, given))
+            self.placed[c] = _placed(node, given, sign ^ self.classes[c])
+            for r, s in zip(refs, self.placed[c][1], strict=True):
+                self.asked.setdefault(r >> 1, set()).add(s)
+        for r in map(space.find, roots):
+            self.roots.append(self._of(space, r))
+            self.asked.setdefault(r >> 1, set()).add(self.roots[-1])
+        return self
+
+    def _of(self, space: Space, ref: int) -> int:
+        """The sign of a value against the expression of its class."""
+        c = ref >> 1
+        if c not in self.classes:  # a multiple that only sums need: its expression is that of the base times a positive number
+            q, base = space.split(2 * c)
+            self.classes[c] = int(q < 0) ^ self.classes[base >> 1]
+        return ref & 1 ^ self.classes[c]
+
+    def both(self, c: int) -> bool:
+        """Whether an expression is needed with both signs: it is computed once, its negative from it."""
+        return len(self.asked.get(c, ())) == 2
+
+
+def _placed(node: Node, signs: Sequence[int], negative: int) -> tuple[int, list[int]]:
+    """Where the signs of a node's children, and of the node, are written: (in front of it, in front of its children)."""
+    op = node.op
+    if op == "sum":
+        return 0, [s ^ negative for s in signs]
+    if op in ("product", "scale", "expand"):
+        return negative ^ (sum(signs) & 1), [0] * len(signs)
+    if op == "power":
+        return negative ^ (signs[0] & node.exponent & 1), [0]
+    if op in ODD or op in EVEN:
+        return negative ^ (signs[0] if op in ODD else 0), [0]
+    return negative, list(signs)
+
+
 def _own_sign(node: Node, signs: Sequence[int]) -> int:
     """The sign that comes out of a node whose children have these signs, so that none is left to write."""
-    if node.op in ("product", "scale", "expand"):
-        return sum(signs) & 1
-    if node.op == "power":
-        return signs[0] & node.exponent & 1
-    if node.op == "sum":
-        return int(2 * sum(signs) > len(signs))
-    return signs[0] if node.op in ODD else 0
+    return int(2 * sum(signs) > len(signs)) if node.op == "sum" else _placed(node, signs, 0)[0]
 
 
 def _product(factors: Sequence[Any]) -> Any:
@@ -362,15 +431,15 @@ def _product(factors: Sequence[Any]) -> Any:
     return rest[0] if len(rest) == 1 else sympy.Mul(*rest, evaluate=False)
 
 
-def _signed(e: Any, negative: int) -> Any:
-    """e or -e, its number negated if it has one in front."""
+def _signed(e: Any, negative: int, apart: bool = False) -> Any:
+    """e or -e, its number negated if it has one in front; `apart` the sign stands before all of it."""
     import sympy
 
     if not negative:
         return e
     if e.is_Number:
         return -e
-    if e.is_Mul and e.args[0].is_Number:
+    if e.is_Mul and e.args[0].is_Number and not apart:
         return _product([-e.args[0], *e.args[1:]])
     return sympy.Mul(-1, e, evaluate=False)
 
@@ -380,6 +449,11 @@ def _name(e: Any) -> str:
     if e.is_Pow:
         return "" if e.exp.is_Integer else "sqrt" if e.exp.is_Rational and e.exp.q == 2 else "pow"
     return FUNCTIONS.get(type(e).__name__, "")
+
+
+def each(facts: Any) -> list[Any]:
+    """The facts that are given of one thing: several are a list."""
+    return facts if isinstance(facts, list) else [facts]
 
 
 def range_of(what: Any, fact: Any) -> Range:
@@ -397,10 +471,6 @@ def range_of(what: Any, fact: Any) -> Range:
     if not isinstance(fact, str) or fact not in FACTS:
         raise RicciError("E0904", f"`{what}` is given as {fact!r}; known are real, {', '.join(FACTS)} and (lo, hi)")
     return FACTS[fact]
-
-
-def _says_real(fact: Any) -> bool:
-    return fact is not None and fact != "nonzero"
 
 
 def postorder(root: Any, known: Container[Any] = (), is_leaf: Callable[[Any], bool] = lambda e: False) -> list[Any]:

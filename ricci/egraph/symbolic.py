@@ -18,7 +18,7 @@ from ricci.cost import Price
 from ricci.dsl.ops.functions import SCALARS
 from ricci.dsl.term import Term
 from ricci.egraph.analyses import Range
-from ricci.egraph.border import SPELLED, Border, Form, parts_of, postorder, range_of
+from ricci.egraph.border import SPELLED, Border, Form, each, parts_of, postorder, range_of
 from ricci.egraph.explain import FunctionReport
 from ricci.egraph.optimize import LEVELS, Level, Optimization, said
 from ricci.egraph.pricing import NOTHING, NodePrice
@@ -85,7 +85,7 @@ def _simplified_terms(items: list[Term], price: Price, level: Level, given: Mapp
     for t, words in given.items():
         if not isinstance(t, Term):
             raise RicciError("E0904", f"`given` speaks of {t!r}, which is no term, as the expressions are")
-        for fact in words if isinstance(words, list) else [words]:
+        for fact in each(words):
             if fact in WORDS:
                 facts[t] = facts.get(t, Facts()).meet(_facts_of(t, fact))
             else:
@@ -142,9 +142,12 @@ def _opened(expressions: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     if isinstance(expressions, list | tuple):
         kind = type(expressions)
         return list(expressions), lambda new: kind(new)
-    if hasattr(expressions, "shape") and hasattr(expressions, "_new") and not hasattr(expressions, "is_MatrixExpr"):
-        rows, columns = expressions.shape
-        return list(expressions), lambda new: expressions._new(rows, columns, new)
+    if not isinstance(expressions, Term):
+        import sympy
+
+        if isinstance(expressions, sympy.MatrixBase):
+            rows, columns = expressions.shape
+            return list(expressions), lambda new: expressions._new(rows, columns, new)
     return [expressions], lambda new: new[0]
 
 

@@ -71,6 +71,31 @@ def reaction_network(species, reactions, seed=0, reversible=0.5):
     return [e for e in map(sp.expand, f) if e != 0]
 
 
+FUNCTIONS = (sp.exp, sp.sin, sp.cos, sp.tanh, sp.log, sp.sqrt, lambda e: 1 / e)
+
+
+def random_set(seed):
+    """One to three expressions of x, y and z that share parts by chance; coefficients of both signs."""
+    chosen = random.Random(seed)
+
+    def grown(depth):
+        kind = chosen.random()
+        if depth == 0 or kind < 0.15:
+            return chosen.choice([x, y, z, x, y, z, sp.Integer(chosen.choice([1, 2, 3, -1, -2])), sp.Function("f")(x)])
+        if kind < 0.45:
+            return sp.Add(*[chosen.choice([1, 1, -1, 2, -2, 3, -3]) * grown(depth - 1) for _ in range(chosen.choice([2, 2, 3]))])
+        if kind < 0.75:
+            return sp.Mul(*[grown(depth - 1) for _ in range(chosen.choice([2, 2, 3]))])
+        if kind < 0.87:
+            return grown(depth - 1) ** chosen.choice([2, 2, 3, 4])
+        return chosen.choice(FUNCTIONS)(grown(depth - 1) + chosen.choice([x, y, z]))
+
+    while True:
+        found = [grown(chosen.choice([2, 3, 3])) for _ in range(chosen.choice([1, 1, 2, 3]))]
+        if not any(e.has(sp.zoo, sp.nan, sp.oo) for e in found):
+            return found
+
+
 EIGHTH_ORDER = [sp.Rational(-205, 72), sp.Rational(8, 5), sp.Rational(-1, 5), sp.Rational(8, 315), sp.Rational(-1, 560)]
 
 

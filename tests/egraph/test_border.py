@@ -133,6 +133,14 @@ def test_signs_that_are_given_are_used(fact):
     assert simplify(3 * sp.Abs(x) + y, given={x: fact}) == 3 * x + y
 
 
+def test_several_facts_are_a_list():
+    assert simplify(sp.sqrt(x**2), given={x: ["real", "positive"]}) == x
+    assert simplify(sp.sqrt(x**2), given={x: ["nonzero", (-3, 0)]}) == -x
+    assert simplify(sp.log(sp.exp(x)), given={x: ["nonzero", "real"]}) == x
+    assert simplify(sp.log(sp.exp(x)), given={x: ["nonzero"]}) == sp.log(sp.exp(x))
+    assert simplify(sp.sqrt(x**2), given={x: []}) == sp.sqrt(x**2)
+
+
 def test_what_is_given_of_subexpressions_is_used():
     assert simplify(sp.Abs(r * s - 1), given={r * s - 1: "positive"}).doit() == r * s - 1
     t, u = (build.symbol(name, Type(Kind.REAL)) for name in "tu")
@@ -148,6 +156,8 @@ def test_what_is_given_of_subexpressions_is_used():
         (x, {x: ("a", 1)}),
         (x, {x: "nice"}),
         (x, {x: None}),
+        (x, {x: ["positive", "negative"]}),
+        (x, {x: ["positive", "nice"]}),
         (x + 1, {sp.Symbol("x", real=True): "positive"}),
         (x + p, {p: "negative"}),
     ],

@@ -1,11 +1,13 @@
 """`simplify` against SymPy and against the figures that an expert reaches, counted by `expressions.operations`."""
 
+import cmath
 import random
 
 import expressions
 import pytest
 import sympy as sp
 
+from ricci.cost import PRICES
 from ricci.dsl import build
 from ricci.dsl.term import walk
 from ricci.dsl.types import Kind, Type
@@ -19,9 +21,10 @@ def assert_equal(before, after, seed=0):
     """Equal values at two random points."""
     names = sorted(set().union(*[e.free_symbols for e in before]), key=str)
     generator = random.Random(seed)
-    functions = [[sp.lambdify(names, e) for e in es] for es in (before, after)]
+    known = [{"f": cmath.tan}, "numpy"]  # a function that nobody knows
+    functions = [[sp.lambdify(names, e, known) for e in es] for es in (before, after)]
     for _ in range(2):
-        point = [generator.uniform(0.3, 1.7) for _ in names]
+        point = [complex(generator.uniform(0.3, 1.7)) for _ in names]
         for f, g in zip(*functions, strict=True):
             assert complex(g(*point)) == pytest.approx(complex(f(*point)), rel=1e-9, abs=1e-9)
 
@@ -66,8 +69,61 @@ def check_network(seed):
     assert expressions.operations(simplify(before)) <= expressions.with_cse(before)
 
 
+def check_random_set(seed):
+    """Equal values under every cost; in operations never above SymPy's forms."""
+    before = expressions.random_set(seed)
+    for cost in PRICES:
+        after, report = simplify_and_explain(before, cost=cost)
+        assert not report.diagnostics, (seed, cost)
+        assert_equal(before, after)
+        if cost == "ops":
+            best = min(value for value in expressions.baselines(before).values() if value is not None)
+            assert expressions.operations(after) <= best, seed
+
+
+def test_random_sets():
+    for seed in range(25):
+        check_random_set(seed)
+
+
+@pytest.mark.slow
+def test_five_hundred_random_sets():
+    for seed in range(25, 525):
+        check_random_set(seed)
+
+
+@pytest.mark.parametrize("expression", [2 * x + y, 3 * x - y, x * y + 2 * z, x + 2 * sp.Function("f")(x)])
+@pytest.mark.parametrize("cost", PRICES)
+def test_multiples_inside_of_sums(expression, cost):
+    """In time they are not computed by themselves: a sum is multiply-adds."""
+    after, report = simplify_and_explain(expression, cost=cost)
+    assert not report.diagnostics
+    assert after == expression
+
+
+@pytest.mark.parametrize(
+    ("before", "bound"),
+    [
+        ([y - 2 * x, sp.exp(2 * x)], 3),
+        ([y - 2 * x, sp.exp(-2 * x)], 3),
+        ([x**2 * (-2 * x - 3 * z) * sp.exp(2 * x)], 7),
+        ([sp.exp(-2 * x * y), y - 2 * x * y, sp.log(2 * x * y)], 5),
+        ([2 * x, -2 * x], 1),
+    ],
+)
+def test_a_multiple_with_both_signs_is_computed_once(before, bound):
+    after = simplify(before)
+    assert expressions.operations(after) <= bound
+    assert_equal(before, after)
+
+
 def test_the_same_kind_comes_back():
     assert simplify(x * y + x * z).equals(x * (y + z))
+    for kind in (sp.Matrix, sp.ImmutableMatrix, sp.SparseMatrix, sp.ImmutableSparseMatrix):
+        given = kind([[x * y + x * x, x - y]])
+        found = simplify(given)
+        assert type(found) is type(given)
+        assert expressions.operations(list(found)) == 3
     assert isinstance(simplify((x, y + x)), tuple)
     assert simplify(sp.Matrix([[x, y], [x * y, x * y + x]])).shape == (2, 2)
     term = build.symbol("t", Type(Kind.REAL, {"i": 9}))
