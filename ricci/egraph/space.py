@@ -451,7 +451,7 @@ class Space:
             merged[base >> 1] = merged.get(base >> 1, 0) + k
         factors: dict[int, None] = {}
         for ref, k in given.items():
-            factor = self.scale(self.split(ref)[0] ** k, self._power(self.split(ref)[1] >> 1, k))
+            factor = self.scale_quietly(self.split(ref)[0] ** k, self._power(self.split(ref)[1] >> 1, k))
             if k > 1:
                 factor = self.note(Node("power", k, (self.find(ref),)), factor)
             factors[factor] = None

@@ -117,6 +117,12 @@ def test_a_multiple_with_both_signs_is_computed_once(before, bound):
     assert_equal(before, after)
 
 
+def test_the_form_as_it_is_written_is_a_start():
+    """A power of a multiple is that power there, not a multiple of a power: sharing 2*y with it is seen."""
+    before = [(2 - 2 * y) * (y - 6), y + sp.exp(y + (-2 * x + 2 * y) ** 2), sp.sin(y - 2 * x)]
+    assert expressions.operations(simplify(before)) <= expressions.with_cse(before)
+
+
 def test_the_same_kind_comes_back():
     assert simplify(x * y + x * z).equals(x * (y + z))
     for kind in (sp.Matrix, sp.ImmutableMatrix, sp.SparseMatrix, sp.ImmutableSparseMatrix):
