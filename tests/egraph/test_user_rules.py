@@ -8,6 +8,7 @@ import pytest
 
 from ricci import driver
 from ricci.dsl.check import rules as checked
+from ricci.dsl.check.trials import Trial
 from ricci.dsl.term import walk
 from ricci.egraph.encode import Budget
 from ricci.egraph.optimize import LEVELS, optimize_function
@@ -44,6 +45,66 @@ def test_rules_do_what_they_state(text):
     """On random terms that satisfy the conditions, and without them: the same test as for the rules that come with the optimizer."""
     for rule in compiled(model(text).rules[0]):
         check_rule(rule)
+
+
+SOUND_FAR_AWAY = [
+    "log1p(exp(x)) -> softplus(x)",
+    "exp(exp(x))*exp(exp(y)) -> exp(exp(x) + exp(y))",
+    "cosh(x)^2 - sinh(x)^2 -> 1",
+    "exp(-x^2)*exp(x^2) -> 1",
+    "gamma(x + 1) -> x*gamma(x) when x > 0",
+    "x^y*x^z -> x^(y + z) when x > 0",
+    "floor(x) + floor(x + 0.5) -> floor(2*x)",
+    "hypot(x, y) -> sqrt(x^2 + y^2)",
+    "sin(x + 3.141592653589793) -> -sin(x)",
+    "min(x, 100) -> x when x <= 0",
+]
+
+
+@pytest.mark.parametrize("text", SOUND_FAR_AWAY)
+def test_rounding_and_overflow_refuse_no_rule(text):
+    """A rule is an identity of real numbers: 1e12 overflows and cancels, halves are exact, a number of 16 digits is a rounded one."""
+    assert len(model(text).rules) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "floor(x/100) -> 0 when x >= 0",
+        "heaviside(x - 50) -> 0 when x >= 0",
+        "heaviside(x - 50)*heaviside(50.001 - x) -> 0 when x >= 0",
+        "max(x, -50) -> x when x <= 0",
+        "min(x*y, 1000000) -> x*y",
+        "min(x^2, 1e30) -> x^2",
+        "round(x) -> floor(x + 0.5)",
+        "floor(x + 0.5) -> round(x) when x <= 0",
+        "abs(x - y) -> x - y",
+        "sin(x*y) -> sin(x)*sin(y) when x > 0",
+        "erf(x)^1000 -> 0 when x < 0",
+        "sin(x) + 1e-30 -> sin(x)",
+    ],
+)
+def test_what_is_false_far_away_or_nearby_is_refused(text):
+    """And no condition is proposed: none on the sign of one variable makes these right."""
+    with pytest.raises(CheckFailed) as raised:
+        model(text)
+    (found,) = raised.value.diagnostics
+    assert found.code == "E0907"
+    assert not found.help
+
+
+@pytest.mark.parametrize("conditions", ["x > 0, x < 0", "x >= 0, x <= 0, x ~= 0", "y > 0, x > 0 and x <= 0"])
+def test_conditions_that_leave_no_value(conditions):
+    with pytest.raises(CheckFailed) as raised:
+        model(f"sin(x)/x*cos(y) -> cos(y) when {conditions}")
+    assert [d.code for d in raised.value.diagnostics] == ["E0908"]
+
+
+@pytest.mark.parametrize("text", ["sqrt(-1 - x^2) -> 7*sqrt(-1 - x^2)", "log(x)^2 -> log(x)*log(2*x) when x < 0"])
+def test_rules_of_what_has_no_value_anywhere(text):
+    with pytest.raises(CheckFailed) as raised:
+        model(text)
+    assert [d.code for d in raised.value.diagnostics] == ["E0908"]
 
 
 def test_a_match_among_other_members():
@@ -93,6 +154,10 @@ def test_nothing_is_assumed():
         ("sqrt(x^2) -> -x", "x <= 0"),
         ("exp(log(x)) -> x", "x >= 0"),
         ("abs(x)*abs(y) -> x*y when x > 0", "y >= 0"),
+        ("atan(x) + atan(1/x) -> 2*atan(1)", "x > 0"),
+        ("min(x, 100) -> x", "x <= 0"),
+        ("max(x, -50) -> x", "x >= 0"),
+        ("heaviside(x - 50) -> 0", "x <= 0"),
     ],
 )
 def test_the_condition_that_is_missing_is_named(text, help):
@@ -106,7 +171,7 @@ def test_the_condition_that_is_missing_is_named(text, help):
 
 def test_rules_that_contradict_each_other_are_left_out(monkeypatch):
     """Should two wrong rules pass the test on numbers, the engine notices, and the function is optimized without them."""
-    monkeypatch.setattr(checked, "contradiction", lambda rule: None)
+    monkeypatch.setattr(checked, "tried", lambda rule: Trial(1, None))
     program = driver.together(driver.derive(driver.discretize(model("sin(a) -> 1", "sin(a) -> 2", rest="let r = sin(p)*cos(p)*3"))))
     better, report = driver.optimize(program, 2)
     found = [d for f in report.functions for d in f.diagnostics]
@@ -116,7 +181,7 @@ def test_rules_that_contradict_each_other_are_left_out(monkeypatch):
 
 
 def test_a_wrong_rule_is_refused_where_it_is_used(monkeypatch):
-    monkeypatch.setattr(checked, "contradiction", lambda rule: None)
+    monkeypatch.setattr(checked, "tried", lambda rule: Trial(1, None))
     program = driver.together(driver.derive(driver.discretize(model("sin(a)*cos(a) -> sin(3*a)/2", rest="let r = sin(p)*cos(p)*3"))))
     _, report = driver.optimize(program, 2)
     found = [d for f in report.functions for d in f.diagnostics]

@@ -6,8 +6,7 @@ value at a time. A rule that some point contradicts is refused with the point, a
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ricci.dsl import build, tree
@@ -16,6 +15,7 @@ from ricci.dsl.check.context import Context, error
 from ricci.dsl.check.declarations import Declarer
 from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.scope import Scope
+from ricci.dsl.check.trials import allowed, tried
 from ricci.dsl.check.values import Value
 from ricci.dsl.model import Equality
 from ricci.dsl.ops import contract
@@ -27,15 +27,9 @@ from ricci.dsl.types import Kind, Type
 FACTS = {">": "positive", ">=": "nonnegative", "<": "negative", "<=": "nonpositive", "~=": "nonzero", "!=": "nonzero"}
 TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "~=": "~=", "!=": "!="}
 CONDITIONS = {"nonzero": "~= 0", "nonnegative": ">= 0", "nonpositive": "<= 0", "positive": "> 0", "negative": "< 0"}  # the weaker first
-POINTS = 200  # random ones, beside every choice among SPECIAL
-SPECIAL = (0.0, 1.0, -1.0, 0.5, -2.0)
-MOST_SPECIAL = 3  # variables that are given every choice of special values
-AGREE = 1e-8  # of the larger side
 LOOSE = 2  # variables that stand alone among the members of one sum or product: more match in too many ways
 
 ONLY = "this version has rules of arithmetic and functions only"
-
-Point = Mapping[str, float]
 
 
 def read_rule(statement: tree.RewriteRule, declarer: Declarer) -> Equality:
@@ -60,9 +54,11 @@ def read_rule(statement: tree.RewriteRule, declarer: Declarer) -> Equality:
     sides = (_side(left, statement.left, known), _side(right, statement.right, known))
     text = " ".join(statement.span.text.split())
     rule = Equality(name, *sides, statement.arrow == "<->", given, declarer.checker.source.name, statement.span.line, text, statement.span)
-    for term, node in zip(sides, (statement.left, statement.right), strict=True):
+    nodes = statement.left, statement.right
+    for term, other, node, place in zip(sides, sides[::-1], nodes, nodes[::-1], strict=True):
         if term is sides[0] or rule.both:
             _pattern(term, node, name)
+            _refuse_unbound(term, [other, *(s for _, s in given)], place, name)
     _refuse_wrong(rule, statement)
     return rule
 
@@ -139,18 +135,32 @@ def _pattern(term: Term, node: tree.Expr, name: str) -> None:
             raise error("E0908", f"`{name}` joins {loose} variables alone", node, label=f"at most {LOOSE}: it would match in too many ways")
 
 
-# numbers
+def _refuse_unbound(term: Term, others: Sequence[Term], node: tree.Expr, name: str) -> None:
+    """E0908 for a variable of the other side or a condition that the pattern does not need: nothing says what it stands for."""
+    known = symbols([term])
+    new = next((name_of(s) for s in symbols(others) if s not in known), None)
+    if new is not None:
+        raise error("E0908", f"`{new}` does not occur in the pattern of `{name}`", node, label="nothing says what it stands for")
+
+
+# trials
 
 
 def _refuse_wrong(rule: Equality, statement: tree.RewriteRule) -> None:
-    """E0907 where the sides differ somewhere."""
+    """E0907 where the sides differ somewhere; E0908 where nothing can show that they do not."""
     if rule.left is rule.right:
         raise error("E0908", f"both sides of `{rule.name}` are the same to the optimizer", statement, label="it would change nothing")
-    found = contradiction(rule)
-    if found is None:
+    empty = next((name for name, values in allowed(rule).items() if not values), None)
+    if empty is not None:
+        raise error("E0908", f"the conditions of `{rule.name}` contradict each other", statement, label=f"no `{empty}` meets them all")
+    trial = tried(rule)
+    if trial.against is None:
+        if not trial.agreeing:
+            label = "at no point that was tried do both sides have a value"
+            raise error("E0908", f"nothing shows that `{rule.name}` is an equality", statement, label=label)
         return
-    point, left, right = found
-    where = ", ".join(f"{n} = {v:.6g}" for n, v in sorted(point.items())) or "all points"
+    point, left, right = trial.against
+    where = ", ".join(f"{n} = {float(v):.6g}" for n, v in sorted(point.items()))
     condition = _missing(rule)
     help = ""
     if condition is not None:
@@ -160,55 +170,18 @@ def _refuse_wrong(rule: Equality, statement: tree.RewriteRule) -> None:
         "E0907",
         f"`{rule.name}` is no equality",
         statement,
-        label=f"at {where} the left side is {left:.6g}, the right side {right:.6g}",
+        label=f"at {where} the left side is {left}, the right side {right}",
         help=help,
     )
 
 
 def _missing(rule: Equality) -> str | None:
-    """The weakest condition on one variable under which the sides agree."""
+    """The weakest condition on one variable under which the sides agree, and not at zero alone."""
     for fact, text in CONDITIONS.items():
         for symbol in symbols([rule.left]):
-            if contradiction(replace(rule, given=(*rule.given, (fact, symbol)))) is None:
-                return f"{name_of(symbol)} {text}"
+            narrower = replace(rule, given=(*rule.given, (fact, symbol)))
+            if any(allowed(narrower)[name_of(symbol)]):
+                trial = tried(narrower)
+                if trial.against is None and trial.agreeing:
+                    return f"{name_of(symbol)} {text}"
     return None
-
-
-def contradiction(rule: Equality) -> tuple[Point, float, float] | None:
-    """A point at which one side is not what the other is, and both values; a side that is no finite number agrees with no finite one."""
-    from ricci.dsl.reference import evaluate
-
-    for point in _points(rule):
-        values = evaluate([rule.left, rule.right], dict(point), {})
-        left, right = (complex(v[()]) for v in values)
-        finite = [abs(v) < float("inf") for v in (left, right)]
-        if finite[0] != finite[1] or (all(finite) and abs(left - right) > AGREE * max(abs(left), abs(right), 1e-3)):
-            return point, left.real, right.real
-    return None
-
-
-def _points(rule: Equality) -> Iterator[Point]:
-    """Points where the conditions hold, the same in every run."""
-    names = sorted(name_of(s) for s in symbols([rule.left]))
-    facts: dict[str, list[str]] = {}
-    for fact, symbol in rule.given:
-        facts.setdefault(name_of(symbol), []).append(fact)
-    chosen = random.Random(7)
-    tables: list[list[float]] = [[]]
-    for _ in names[:MOST_SPECIAL]:
-        tables = [[*t, v] for t in tables for v in SPECIAL]
-    rows = [[*t, *(chosen.uniform(-2, 2) for _ in names[MOST_SPECIAL:])] for t in tables]
-    rows += [[chosen.choice((-1, 1)) * 10 ** chosen.uniform(-3, 1) for _ in names] for _ in range(POINTS)]
-    for row in rows:
-        if all(_holds(fact, v) for n, v in zip(names, row, strict=True) for fact in facts.get(n, ())):
-            yield dict(zip(names, row, strict=True))
-
-
-def _holds(fact: str, value: float) -> bool:
-    return {
-        "positive": value > 0,
-        "nonnegative": value >= 0,
-        "negative": value < 0,
-        "nonpositive": value <= 0,
-        "nonzero": value != 0,
-    }[fact]
