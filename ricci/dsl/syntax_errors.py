@@ -335,6 +335,42 @@ def _separated(tokens: Sequence[Token]) -> list[tuple[int, int, str]]:
     ]
 
 
+def start_behind_recurrence(s: Situation) -> Diagnostic | None:
+    """`let z[s] = z[s-1], z[-1] = 1` for `let z[s] = z[s-1]; initial z[s=-1] = 1`."""
+    tokens = s.tokens[s.first : s.after]
+    head = next((i for i, t in enumerate(tokens[:3]) if t.kind == "["), 0)
+    if s.token.kind != "," or not head:
+        return None
+    name, axes = tokens[head - 1].text, _items(tokens, head)
+    edits: list[tuple[int, int, str]] = []
+    for i in range(s.at - s.first, len(tokens) - 2):
+        comma, word, bracket = tokens[i : i + 3]
+        if (comma.kind, word.text, bracket.kind) != (",", name, "["):
+            continue
+        entry = _items(tokens, i + 2)
+        steps = [k for k, item in enumerate(entry) if [t.kind for t in item[-2:]] == ["-", "NUMBER"] and len(item) != 3]
+        if len(steps) != 1 or len(entry) > len(axes):
+            return None
+        item = entry[steps[0]]
+        step = s.source.text[item[0].start : item[-1].end] if len(item) > 2 else f"{axes[steps[0]][0].text}=-{item[-1].text}"
+        edits += [(comma.start, word.start, "; initial "), (bracket.end, entry[-1][-1].end, step)]
+    help = s.mended(*edits) if edits else ""
+    return s.error("E0001", "the start of a recurrence is a statement of its own", None, "", help) if help else None
+
+
+def _items(tokens: Sequence[Token], opening: int) -> list[list[Token]]:
+    """The parts between commas of what stands in brackets, none of them empty."""
+    items: list[list[Token]] = [[]]
+    for token in tokens[opening + 1 :]:
+        if token.kind == "]":
+            break
+        if token.kind == ",":
+            items.append([])
+        else:
+            items[-1].append(token)
+    return items if all(items) else []
+
+
 def grid_without_axes(s: Situation) -> Diagnostic | None:
     """`grid = 41` for `grid: x=41`."""
     if s.kinds != ["NAME"] or s.tokens[s.first].text != "grid" or s.token.kind != "=" or s.at + 2 >= len(s.tokens):
@@ -424,6 +460,7 @@ SLIPS: tuple[Callable[[Situation], Diagnostic | None], ...] = (
     file_name,
     field_without_place,
     comma_between_options,
+    start_behind_recurrence,
     grid_without_axes,
     parentheses_for_braces,
 )
@@ -510,14 +547,19 @@ def _edits(s: Situation) -> Iterator[tuple[int, int, str]]:
     behind = _past_spaces(s.source.text, token.end)
     word = token.text in table.load().literals
     if word or kind not in ("_SEP", "NAME", "NUMBER", "STRING"):
-        yield from ((left, behind, _spaced(literal)) for literal in literals)
+        yield from ((left, behind, _spaced(literal)) for literal in literals if literal != ";" or _may_begin(s.tokens[s.at + 1]))
     if kind == "_SEP":
         return
-    yield from ((left, token.start, _spaced(literal)) for literal in literals)
+    yield from ((left, token.start, _spaced(literal)) for literal in literals if literal != ";" or _may_begin(token))
     if kind in (",", ":", "=", ";", ")", "]"):
         yield token.start, token.end, ""
     if s.previous and s.previous.kind in (",", ":", "="):
         yield s.previous.start, s.previous.end, ""
+
+
+def _may_begin(token: Token) -> bool:
+    """Whether a statement may begin with the token: outside of braces every one begins with its word."""
+    return token.braces > 0 or token.text in statement_keywords()
 
 
 def _spaced(literal: str) -> str:

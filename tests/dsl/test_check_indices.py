@@ -179,6 +179,37 @@ def test_a_recurrence_takes_the_kind_of_its_terms():
     np.testing.assert_allclose(value_of(text, "z", {"a": a}), expected)
 
 
+@pytest.mark.parametrize(
+    ("definition", "start", "code"),
+    [
+        ("let z[s] = a[s]*z[s-1] + 1, ", "z[-1] = 2", "E0001"),
+        ("let z[s] = a[s]*z[s-1] + 1, ", "z[s=-1] = 2", "E0001"),
+        ("let z[s] = a[s]*z[s-1] + 1\n", "z[-1] = 2", "E0203"),
+        ("let z[s] = a[s]*z[s-1] + 1\n", "let z[-1] = 2", "E0203"),
+        ("let z[s] = a[s]*z[s-1] + 1\n", "let z[- 1] = 1 + 1", "E0203"),
+    ],
+)
+def test_a_start_that_is_written_as_an_entry_has_a_remedy(definition, start, code):
+    text = f"dim s = 3\ntensor a[s]\n{definition}"
+    found = error_of(text + start)
+    assert found.code == code
+    kept = text.rpartition("let")[0] if code == "E0001" else text
+    np.testing.assert_allclose(value_of(kept + found.help, "z", {"a": np.array([1.0, 2.0, 0.5])}), [3, 7, 4.5])
+
+
+def test_starts_along_one_of_several_axes_and_of_several_steps():
+    text = "dim s = 3, k = 2\ntensor c[k]\n"
+    wrong = "let y[k, s] = c[k]*y[k, s-1] + y[k, s-2], y[k, -1] = c[k], y[k, -2] = 0"
+    found = error_of(text + wrong)
+    assert found.code == "E0001"
+    np.testing.assert_allclose(value_of(text + found.help, "y", {"c": np.array([1.0, 2.0])}), [[1, 2, 3], [4, 10, 24]])
+    in_layer = "dim s = 4\nlayer L(x[s]) -> z[s] {\n  z[s] = z[s-1]/2 + x[s]\n  z[-1] = 3\n}\n"
+    found = error_of(in_layer)
+    assert found.code == "E0203"
+    assert model_of(in_layer.replace("z[-1] = 3", found.help)).layers["L"]
+    assert error_of("dim s = 3\ntensor x[s]\nlet z[s] = z[s-1] + x[s]\ninitial z[-1] = 1\n").code == "E0203"
+
+
 def test_layers_start_recurrences_where_they_say():
     from ricci.dsl.reference import call
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from ricci.dsl.types import Size
 
 if TYPE_CHECKING:
     from ricci.dsl.check.declarations import Declarer
+
+BEFORE_FIRST = re.compile(r"-\s*[0-9]+")  # an index before the first entry
 
 
 def refuse_lone(index: str, where: tree.Node) -> None:
@@ -75,6 +78,24 @@ def starts_of(statements: Sequence[tree.Initial], declarer: Declarer) -> dict[st
             raise error("E0302", f"`{name}` has two values at this step", statement.target, label="the first stands above")
         starts[name][step] = value
     return starts
+
+
+def refuse_start(statement: tree.Statement, others: Sequence[tree.Statement]) -> None:
+    """E0203 for a definition of `z[-1]` where another one defines z by its earlier entries: `initial z[s=-1] = ...` is meant."""
+    if not isinstance(statement, tree.Let | tree.Assign):
+        return
+    name, items = statement.target.name.id, statement.target.items
+    steps = [k for k, item in enumerate(items) if isinstance(item, tree.Expr) and BEFORE_FIRST.fullmatch(item.span.text)]
+    if len(steps) != 1:
+        return
+    lets = (o for o in others if isinstance(o, tree.Let | tree.Assign) and o is not statement and o.target.name.id == name)
+    axes = next((o.target.items for o in lets if self_reference(name, o.value)), ())
+    axis = axes[steps[0]] if len(items) <= len(axes) else None
+    if isinstance(axis, tree.Name):
+        help = f"initial {name}[{axis.id}={items[steps[0]].span.text}] = {statement.value.span.text}"
+        raise error(
+            "E0203", f"`{short(statement.target)}` is the start of a recurrence", statement, label="a start is `initial`", help=help
+        )
 
 
 def initial_entry(statement: tree.Initial, context: Context) -> tuple[str, int, Value]:

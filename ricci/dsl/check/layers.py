@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ricci.dsl import build, model, tree
 from ricci.dsl.check.agreement import demand_unit, numeric
 from ricci.dsl.check.context import Checker, Context, error, lookup_axis
-from ricci.dsl.check.definitions import defined_tensor, starts_of
+from ricci.dsl.check.definitions import defined_tensor, refuse_start, starts_of
 from ricci.dsl.check.expressions import scalar_of
 from ricci.dsl.check.quantities import make_tensor
 from ricci.dsl.check.scope import Scope
@@ -86,6 +86,7 @@ def _body(inner: Declarer, statement: tree.LayerDefinition) -> None:
     for part in statement.body:
         if not isinstance(part, ALLOWED):
             raise error("E0203", "a layer holds weights and definitions", part, label="this belongs outside")
+        refuse_start(part, statement.body)
         for note in part.annotations:
             inner.checker.annotation(note)
     starts = starts_of([p for p in statement.body if isinstance(p, tree.Initial)], inner)

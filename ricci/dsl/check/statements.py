@@ -12,7 +12,7 @@ from ricci.dsl.check.agreement import demand_unit, short, truth
 from ricci.dsl.check.conditions import Placed, read_boundary, read_event, read_initial
 from ricci.dsl.check.context import Checker, error, settled
 from ricci.dsl.check.declarations import Declarer
-from ricci.dsl.check.definitions import refuse_lone
+from ricci.dsl.check.definitions import refuse_lone, refuse_start
 from ricci.dsl.check.equations import Candidate, Formulas, formulas_of, match, read_equation, read_reactions
 from ricci.dsl.check.expressions import compared, scalar_of
 from ricci.dsl.check.iterations import read_iterate
@@ -105,6 +105,7 @@ def _declare(declarer: Declarer, statements: Sequence[tree.Statement]) -> None:
     _declare_units(declarer, [s for s in statements if isinstance(s, tree.UnitDeclaration)])
     for statement in statements:
         with declarer.checker.attempt():
+            refuse_start(statement, statements)
             if isinstance(statement, tree.Solve) and statement.name is not None:
                 declarer.enter(statement.name, "result", partial(result_of, statement, declarer.context(statement)))
             elif isinstance(statement, tree.Assign):
@@ -192,9 +193,11 @@ def _is_start(statement: tree.Statement) -> bool:
 
 def _initial(statement: tree.Initial, declarer: Declarer) -> list[tuple[Initial, tree.Node]]:
     """An initial value of a field; the start of a recurrence belongs to its `let`."""
+    name = statement.target.name
+    declaration = declarer.scope.find(name.id)
+    if statement.target.items and not _is_start(statement) and declaration is not None and declaration.word == "let":
+        raise error("E0203", "the start of a recurrence names its step", statement.target, label=f"as in initial {name.id}[s=-1] = 0")
     if _is_start(statement):
-        name = statement.target.name
-        declaration = declarer.scope.find(name.id)
         if declaration is not None and declaration.word == "let" and declaration.node is not None:
             return []
         raise error("E0101", f"there is no recurrence `{name.id}`", name, label="the start belongs to a `let` with the same name")
