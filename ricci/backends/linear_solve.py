@@ -20,7 +20,19 @@ from typing import Any
 
 import numpy as np
 
+from ricci.backends.transforms import load8, store_part8
+
 Array = np.ndarray[Any, Any]
+
+
+def fma(x: Any, y: Any, z: Any) -> Any:
+    """x y + z; in compiled code rounded once (backends/vectors.py)."""
+    return x * y + z
+
+
+def sum_lanes(value: Array) -> Any:
+    """The sum of eight."""
+    return value.sum()
 
 
 def band_clear(band: Array, band_at: int, band_rows: int, band_width: int, lower: int) -> None:
@@ -119,15 +131,30 @@ def vector_clear(vector: Array, vector_at: int, vector_rows: int) -> None:
         vector[vector_at + i] = 0.0
 
 
+def less(band: Array, first: int, top: int, count: int, factor: float) -> None:
+    """band[first..] -= factor * band[top..], `count` entries."""
+    for j in range(0, count, 8):
+        store_part8(band, first + j, fma(-factor, load8(band, top + j), load8(band, first + j)), count - j)
+
+
+def less_two(band: Array, first: int, second: int, top: int, count: int, factor: float, other: float) -> None:
+    """The same for two rows at once, which read the row at `top` once."""
+    for j in range(0, count, 8):
+        above = load8(band, top + j)
+        store_part8(band, first + j, fma(-factor, above, load8(band, first + j)), count - j)
+        store_part8(band, second + j, fma(-other, above, load8(band, second + j)), count - j)
+
+
 def band_factor(
     band: Array, band_at: int, band_rows: int, band_width: int, lower: int, upper: int, pivots: Array, pivots_at: int, pivots_rows: int
 ) -> None:
-    """P A = L U in place for a band matrix, partial pivoting. Cost 2 n lower (lower + upper).
+    """P A = L U in place for a band matrix, partial pivoting. Cost 2 n lower (upper + what exchanges fill, at most lower).
 
-    Multipliers stay where they arise (earlier ones are not exchanged later): `band_solve` interleaves exchanges and elimination.
+    Multipliers stay where they arise (earlier ones are not exchanged later): `band_solve` interleaves exchanges and elimination. Those of
+    column k lie one behind the other in what is left of the diagonal in row k, which has been eliminated.
     """
     n = band_rows
-    reach = lower + upper
+    last_column = 0
     for k in range(n):
         top = band_at + k * band_width + lower
         last = min(lower, n - 1 - k)
@@ -137,7 +164,8 @@ def band_factor(
             if size > largest:
                 best, largest = r, size
         pivots[pivots_at + k] = k + best
-        width = min(reach, n - 1 - k) + 1
+        last_column = max(last_column, min(k + best + upper, n - 1))
+        width = last_column - k + 1
         if best != 0:
             other = top + best * (band_width - 1)
             for j in range(width):
@@ -146,13 +174,15 @@ def band_factor(
                 band[other + j] = held
         if band[top] == 0.0:
             band[top] = np.nan
-        for r in range(1, last + 1):
-            first = top + r * (band_width - 1)
-            factor = band[first] / band[top]
-            band[first] = factor
-            if factor != 0.0:
-                for j in range(1, width):
-                    band[first + j] -= factor * band[top + j]
+        for r in range(last):
+            band[top - lower + r] = band[top + (r + 1) * (band_width - 1)] / band[top]
+        for r in range(0, last - 1, 2):
+            factor, other_factor = band[top - lower + r], band[top - lower + r + 1]
+            if factor != 0.0 or other_factor != 0.0:
+                first = top + (r + 1) * (band_width - 1) + 1
+                less_two(band, first, first + band_width - 1, top + 1, width - 1, factor, other_factor)
+        if last % 2 == 1 and band[top - lower + last - 1] != 0.0:
+            less(band, top + last * (band_width - 1) + 1, top + 1, width - 1, band[top - lower + last - 1])
 
 
 def band_solve(
@@ -161,22 +191,33 @@ def band_solve(
 ) -> None:  # fmt: skip
     """x with A x = vector, in place, from the factors of `band_factor`. Cost 2 n (2 lower + upper)."""
     n = band_rows
-    reach = lower + upper
+    last_column, reach = 0, 0
     for k in range(n):
+        last_column = max(last_column, min(pivots[pivots_at + k] + upper, n - 1))
+        reach = max(reach, last_column - k)
         p = vector_at + pivots[pivots_at + k]
         held = vector[p]
         vector[p] = vector[vector_at + k]
         vector[vector_at + k] = held
         if held != 0.0:
-            for r in range(1, min(lower, n - 1 - k) + 1):
-                vector[vector_at + k + r] -= band[band_at + (k + r) * band_width + lower - r] * held
+            factors, count = band_at + k * band_width, min(lower, n - 1 - k)
+            for j in range(0, count, 8):
+                at = vector_at + k + 1 + j
+                store_part8(vector, at, fma(-held, load8(band, factors + j), load8(vector, at)), count - j)
     for r in range(n):
         i = n - 1 - r
         at = band_at + i * band_width + lower
+        count = min(reach, n - 1 - i)
+        whole = count - count % 8
         total = vector[vector_at + i]
-        for j in range(1, min(reach, n - 1 - i) + 1):
+        for j in range(whole + 1, count + 1):
             total -= band[at + j] * vector[vector_at + i + j]
+        if whole > 0:
+            sums = load8(band, at + 1) * load8(vector, vector_at + i + 1)
+            for j in range(9, whole + 1, 8):
+                sums = fma(load8(band, at + j), load8(vector, vector_at + i + j), sums)
+            total -= sum_lanes(sums)
         vector[vector_at + i] = total / band[at]
 
 
-SOURCES = (band_clear, ring_place, band_claim, band_add, band_pack, band_unpack, vector_clear, band_factor, band_solve)
+SOURCES = (band_clear, ring_place, band_claim, band_add, band_pack, band_unpack, vector_clear, less, less_two, band_factor, band_solve)

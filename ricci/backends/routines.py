@@ -19,7 +19,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ricci.backends.vectors import choose, keep8, load8, magnitude, store8, store_part8
+from ricci.backends.vectors import choose, fma, keep8, load8, magnitude, store8, store_part8, sum_lanes
 
 kernel = dict(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 

@@ -23,8 +23,10 @@ Array = np.ndarray[Any, Any]
 
 
 def load8(array: Array, at: int) -> Array:
-    """Eight neighbours; in compiled code one vector (backends/vectors.py)."""
-    return array[at : at + 8].copy()
+    """Eight neighbours, zeros behind the end; in compiled code one vector (backends/vectors.py), whatever lies there."""
+    found = np.zeros(8, array.dtype)
+    found[: len(array) - at] = array[at : at + 8]
+    return found
 
 
 def store8(array: Array, at: int, value: Array) -> None:

@@ -37,7 +37,7 @@ WIDEST = 128  # bandwidth (one side) from which the iteration is cheaper, and us
 MOST_AXES = 3
 MOST_ROWS = 1200  # of a dense matrix: LU takes seconds from here on, and the iteration less memory
 SOLVES = 8  # of the system near a given one, until the iteration has converged
-ENTRY = 0.5e-9  # seconds that one entry takes in one step of elimination
+ENTRY = 1.2e-10  # seconds that one entry takes in one step of elimination
 CONVERGED = Fraction(1, 10**10)  # relative residual
 MOST_ITERATIONS = 500
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ricci.backends import linear_solve as ls
+from ricci.backends import routines
 
 
 def band_of(matrix, lower, upper):
@@ -24,23 +25,27 @@ def random_band(rng, n, lower, upper, dtype=float):
 
 
 GAP = 3  # elements of other arrays before the one that a routine works on
+SLACK = 16  # elements behind it, which whole vectors may read
 
 
 def factored(matrix, lower, upper, factor=ls.band_factor):
     """Flat memory with the factors, and the pivots, as the solver wants them."""
     band = band_of(matrix, lower, upper)
     rows, width = band.shape
-    memory, pivots = np.concatenate([np.full(GAP, 7.0), band.ravel()]), np.zeros(rows + 1, dtype=np.int64)
+    memory = np.concatenate([np.full(GAP, 7.0), band.ravel(), np.full(SLACK, 3.0)])
+    pivots = np.zeros(rows + 1, dtype=np.int64)
     factor(memory, GAP, rows, width, lower, upper, pivots, 1, rows)
     assert (memory[:GAP] == 7).all()
+    assert (memory[-SLACK:] == 3).all()
     return (memory, GAP, rows, width, lower, upper, pivots, 1, rows)
 
 
 def solved(factors, b, solve=ls.band_solve):
-    memory = np.concatenate([np.full(GAP, 5.0), b])
+    memory = np.concatenate([np.full(GAP, 5.0), b, np.full(SLACK, 3.0)])
     solve(*factors, memory, GAP, len(b))
     assert (memory[:GAP] == 5).all()
-    return memory[GAP:]
+    assert (memory[-SLACK:] == 3).all()
+    return memory[GAP:-SLACK]
 
 
 @pytest.mark.parametrize("dtype", [float, complex])
@@ -75,19 +80,40 @@ def test_rings_keep_neighbours_near(n):
         assert all(abs(ls.ring_place(i + reach, n, 1) - places[i]) <= 2 * reach for i in range(n))
 
 
-def test_compiled_gives_the_same():
-    numba = pytest.importorskip("numba")
+@pytest.mark.parametrize(("n", "lower", "upper"), [(1, 0, 0), (20, 2, 3), (40, 9, 8), (61, 17, 12), (100, 24, 24)])
+@pytest.mark.parametrize("dominant", [True, False])
+def test_compiled_gives_the_same(n, lower, upper, dominant):
+    """With rows that are exchanged, and with a diagonal that needs none."""
+    pytest.importorskip("numba")
+    space = {}
+    exec(compile(routines.text(), "<routines>", "exec"), space)
+    factor, solve = (callable_of(space[name]) for name in ("band_factor", "band_solve"))
     rng = np.random.default_rng(0)
-    matrix = random_band(rng, 20, 2, 3)
-    b = rng.normal(size=20)
-    factor, solve = numba.njit(ls.band_factor), numba.njit(ls.band_solve)
-    assert np.allclose(matrix @ solved(factored(matrix, 2, 3, factor), b, solve), b)
+    matrix = random_band(rng, n, lower, upper) + (5 * (lower + upper) * np.eye(n) if dominant else 0)
+    b = rng.normal(size=n)
+    found = solved(factored(matrix, lower, upper, factor), b, solve)
+    assert np.linalg.norm(matrix @ found - b) <= 1e-12 * np.linalg.norm(found) * np.linalg.norm(matrix)
+    wanted = solved(factored(matrix, lower, upper), b)
+    assert np.allclose(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_compiled_singular_is_nan():
+    pytest.importorskip("numba")
+    space = {}
+    exec(compile(routines.text(), "<routines>", "exec"), space)
+    factor, solve = (callable_of(space[name]) for name in ("band_factor", "band_solve"))
     assert np.isnan(solved(factored(np.zeros((2, 2)), 1, 0, factor), np.ones(2), solve)).all()
+
+
+def callable_of(routine):
+    """A routine that only compiled code calls, for Python."""
+    import numba
+
+    return numba.njit(error_model="numpy")(routine.py_func)
 
 
 def test_generated_modules_share_their_routines():
     """They are compiled once, by themselves; a driver calls them by address."""
-    from ricci.backends import routines
     from ricci.backends.numba_cpu import compile_plan
     from ricci.dsl import build
     from ricci.dsl.term import Function
