@@ -27,6 +27,7 @@ from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.term import Term, TermError, subfunctions, walk
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.egraph.analyses import UNKNOWN, Range
+from ricci.egraph.rounding import EPSILON, Rounding
 from ricci.egraph.space import Axes, Node
 from ricci.egraph.structure import Facts, impose
 from ricci.egraph.verify import tiny_sizes
@@ -88,10 +89,10 @@ def _sizes(term: Term) -> list[Size]:
 
 
 class Fingerprints:
-    """Values of nodes at the points of `places`. `bits` turns the last bits of all symbols: how much values mean."""
+    """Values of nodes at the points of `places`."""
 
-    def __init__(self, places: Places, templates: Mapping[Hashable, Term], bits: int = 0) -> None:
-        self.places, self.templates, self.bits = places, templates, bits
+    def __init__(self, places: Places, templates: Mapping[Hashable, Term]) -> None:
+        self.places, self.templates = places, templates
         self.position: dict[str, int] = {}
         self.pulls: dict[tuple[Pull, Axes], Callable[[Array], Array]] = {}
         self.work = 0
@@ -135,14 +136,14 @@ class Fingerprints:
             return None
         try:
             with np.errstate(all="ignore"):
-                value = self._of(node, axes, parts, own)
+                value = self._evaluated(node, axes, parts, own)
         except (TermError, KeyError, IndexError, ValueError, OverflowError):
             return None
         if isinstance(value, np.ndarray):
             self.work += value.size
         return value
 
-    def _of(self, node: Node, axes: Axes, parts: Sequence[Any], own: Sequence[Axes]) -> Value:
+    def _evaluated(self, node: Node, axes: Axes, parts: Sequence[Any], own: Sequence[Axes]) -> Value:
         op, payload = node.op, node.payload
         if op == "leaf":
             return self._leaf(payload)
@@ -207,15 +208,19 @@ class Fingerprints:
             return self.placed(generator.random(shape) < 0.5, axes)
         if type_.kind == Kind.INT:
             return self.placed(generator.integers(0, 3, shape), axes)
-        value = _drawn(generator, shape, type_.kind, self.places.given.get(symbol, UNKNOWN))
-        if self.bits:
-            turned = np.random.default_rng([self.bits, *symbol.digest[:8]]).integers(-2, 3, shape)
-            value = value * (1 + turned * np.finfo(float).eps)
+        value = self._measured(symbol, _drawn(generator, shape, type_.kind, self.places.given.get(symbol, UNKNOWN)))
         if symbol in self.places.facts:
             if any(size in self.places.shrunk for size in type_.axes.values()):
                 return None
             value = np.stack([impose(v, self.places.facts[symbol]) for v in value])
         return self.placed(value, axes)
+
+    def _measured(self, symbol: Term, value: Array) -> Array:
+        """The value that a symbol has at the points, drawn for it."""
+        return value
+
+    def _environment(self) -> Environment:
+        return Environment({}, self.places.dims)
 
     def _contraction(self, payload: Contraction, axes: Axes, parts: Sequence[Array]) -> Array | None:
         """Factor after factor; a label is summed with the last factor that has it."""
@@ -323,7 +328,7 @@ class Fingerprints:
             else:
                 assert isinstance(a.type, Type)
                 arguments.append(self.canonical(part, self._axes(a.type.axes.items())).astype(const.DTYPES[a.kind]))
-        environment = Environment({}, self.places.dims)
+        environment = self._environment()
         values = []
         for p in range(POINTS):
             there = [tuple(x[p] for x in a) if isinstance(a, tuple) else a[p] for a in arguments]
@@ -331,6 +336,40 @@ class Fingerprints:
         if isinstance(template.type, TupleType):
             return tuple(np.stack([v[k] for v in values]) for k in range(len(template.type.components)))
         return self.placed(np.stack(values), self._axes(template.type.axes.items()))
+
+
+class Neighbours(Fingerprints):
+    """Values as `beside` has them, in its layout, with the last bits of symbols turned and every operation rounded at random."""
+
+    def __init__(self, beside: Fingerprints, seed: int) -> None:
+        super().__init__(beside.places, beside.templates)
+        self.position, self.seed = beside.position, seed
+        self.rounding = Rounding(seed)
+
+    def _measured(self, symbol: Term, value: Array) -> Array:
+        turned = np.random.default_rng([self.seed, *symbol.digest[:8]]).integers(-2, 3, value.shape)
+        return np.asarray(value * (1 + turned * EPSILON))
+
+    def _environment(self) -> Environment:
+        return Environment({}, self.places.dims, self.rounding.term)
+
+    def _evaluated(self, node: Node, axes: Axes, parts: Sequence[Any], own: Sequence[Axes]) -> Value:
+        exactly = super()._evaluated
+        op, name = self._operator(node)
+        value: Value = self.rounding.applied(op, name, parts, lambda turned: exactly(node, axes, turned, own))
+        return value
+
+    def _operator(self, node: Node) -> tuple[str, str]:
+        """What a node computes, as operators of terms are named."""
+        if node.op == "leaf":
+            return ("leaf", "") if isinstance(node.payload, Term) and node.payload.op != "const" else ("const", "")
+        if node.op in SCALARS:
+            return "map", node.op
+        if node.op == "reduce" and isinstance(node.payload, tuple):
+            return "reduce", str(node.payload[0])
+        if node.op == "library":
+            return "library", str(self.templates[node.payload].attrs[0])
+        return node.op, ""
 
 
 def _drawn(generator: np.random.Generator, shape: tuple[int, ...], kind: Kind, known: Range) -> Array:

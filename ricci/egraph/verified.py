@@ -10,12 +10,12 @@ import numpy as np
 
 from ricci.dsl.term import Term
 from ricci.egraph.analyses import Given
-from ricci.egraph.fingerprints import POINTS, Array, Fingerprints, Places, Value
+from ricci.egraph.fingerprints import POINTS, Array, Fingerprints, Neighbours, Places, Value
+from ricci.egraph.rounding import NEIGHBOURS, TIMES, gaps, largest
 from ricci.egraph.space import Axes, Node, Space
 from ricci.egraph.terms import EVEN, ODD, fold
-from ricci.egraph.verify import ROUNDING, TOLERANCE
+from ricci.egraph.verify import TOLERANCE
 
-NEIGHBOURS = 3  # evaluations next to the points, where two values differ
 SOURCE = ("source", "source")
 Author = tuple[str, str]  # phase and name of a rule or planner
 
@@ -40,7 +40,7 @@ class VerifiedSpace(Space):
         self.refused: list[Refusal] = []
         self.given: Given = {}
         self.points = Fingerprints(places, templates)
-        self.around = [Fingerprints(places, templates, bits=k + 1) for k in range(NEIGHBOURS)]
+        self.around = [Neighbours(self.points, seed=k + 1) for k in range(NEIGHBOURS)]
         self.values: dict[int, Value] = {}
         super().__init__(odd=ODD, even=EVEN, fold=fold)
 
@@ -90,19 +90,23 @@ class VerifiedSpace(Space):
         x, y = self.value(a), self.value(b)
         if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
             return 0.0
-        found = _apart(x, y)
-        if found <= TOLERANCE:
+        if _apart(x, y) <= TOLERANCE:
             return 0.0
-        noise = 0.0
+        gap, scale = np.minimum(gaps(x, y), gaps(y, x)), largest(x, y)
+        noise = np.zeros(1)
         for points in self.around:
             cache: dict[int, Value] = {}
             for ref, value in ((a, x), (b, y)):
-                near = self._valued(ref >> 1, points, cache)
-                if isinstance(near, np.ndarray):
-                    noise = max(noise, _apart(value, -near if ref & 1 else near))
-        return found if found > ROUNDING * noise and self._holds(x, y) else 0.0
+                near = self._signed(self._valued(ref >> 1, points, cache), ref)
+                if not isinstance(near, np.ndarray):
+                    return 0.0
+                noise = np.maximum(noise, gaps(value, near))
+            wrong = (gap > TOLERANCE * scale) & (gap > TIMES * noise)
+            if not wrong.any():
+                return 0.0
+        return float(gap[wrong].max()) / scale if self._holds(wrong) else 0.0
 
-    def _holds(self, x: Array, y: Array) -> bool:
+    def _holds(self, wrong: Array) -> bool:
         """Whether all that is given of values that are no symbols holds at a point where two values differ."""
         allowed = np.ones(POINTS, dtype=bool)
         for key, known in self.given.items():
@@ -110,7 +114,7 @@ class VerifiedSpace(Space):
             if isinstance(value, np.ndarray):
                 inside = (known.lo <= value.real) & (value.real <= known.hi)
                 allowed &= inside.all(axis=tuple(range(value.ndim - 1)))
-        return bool(allowed.any()) and _apart(x[..., allowed], y[..., allowed]) > TOLERANCE
+        return bool(wrong[..., allowed].any())
 
     def value(self, ref: int) -> Value:
         """Value of a reference at the points; None where it is not known."""

@@ -16,14 +16,13 @@ from ricci.dsl.reference import evaluate
 from ricci.dsl.term import Term, subfunctions, symbols, walk
 from ricci.dsl.types import Dim, Kind, TupleType, Type
 from ricci.egraph.analyses import UNKNOWN, Range
+from ricci.egraph.rounding import EPSILON, NEIGHBOURS, TIMES, Array, Rounding, gaps, largest
 from ricci.egraph.structure import Facts, impose
 
 POINTS = 3
 TRIES = 30  # draws until what is given of expressions holds
 LARGEST = 2e9  # operations of one evaluation
 TOLERANCE = 1e-9
-NEIGHBOURS = 8  # points next to a point where two values differ
-ROUNDING = 30.0  # a difference of so many times what rounding of the values makes is no rounding
 
 
 def dims_of(roots: Sequence[Term]) -> dict[str, Dim]:
@@ -94,11 +93,28 @@ def mismatch(
             continue
         with np.errstate(all="ignore"):
             pair = evaluate(before, values, sizes), evaluate(after, values, sizes)
-        for k, (a, b) in enumerate(zip(*pair, strict=True)):
-            worst = difference(a, b)
-            if worst > TOLERANCE and worst > ROUNDING * _noise(before, values, sizes, k, a):
-                return f"result {k} differs by {worst:.2e} (relative to its largest element) at random point {seed}"
+            found = _different(before, values, sizes, *pair)
+        if found is not None:
+            return f"result {found[0]} differs by {found[1]:.2e} (relative to its largest element) at random point {seed}"
     return None
+
+
+def _different(
+    before: Sequence[Term], values: dict[str, Array], sizes: dict[str, int], wanted: Sequence[Any], found: Sequence[Any]
+) -> tuple[int, float] | None:
+    """The first result that differs by more than rounding explains, and by how much, relative to its largest element."""
+    apart = [difference(a, b) for a, b in zip(_arrays(wanted), _arrays(found), strict=True)]
+    noise = [np.zeros(np.shape(a)) for a in _arrays(wanted)]
+    for k in range(NEIGHBOURS + 1):
+        if k:
+            near = _arrays(_rounded(before, values, sizes, k))
+            noise = [np.maximum(n, gaps(a, b)) for n, a, b in zip(noise, _arrays(wanted), near, strict=True)]
+            apart = [difference(a, b, n) for a, b, n in zip(_arrays(wanted), _arrays(found), noise, strict=True)]
+        if max(apart, default=0.0) == 0.0:
+            return None
+    flat = next(k for k, worst in enumerate(apart) if worst > 0)
+    owners = [k for k, result in enumerate(wanted) for _ in _arrays([result])]
+    return owners[flat], apart[flat]
 
 
 def _point(
@@ -120,31 +136,23 @@ def _point(
     return None
 
 
-def _noise(terms: Sequence[Term], values: dict[str, NDArray[Any]], sizes: dict[str, int], k: int, at: Any) -> float:
-    """How much result k, worth `at`, changes when the last bits of the values do: what cancels is nothing but rounding."""
-    generator = np.random.default_rng(0)
-    worst = 0.0
-    for _ in range(NEIGHBOURS):
-        bits = {name: generator.integers(-2, 3, np.shape(v)) * np.finfo(float).eps for name, v in values.items()}
-        near = {name: v * (1 + bits[name]) if np.asarray(v).dtype.kind in "fc" else v for name, v in values.items()}
-        with np.errstate(all="ignore"):
-            worst = max(worst, difference(at, evaluate(terms, near, sizes)[k]))
-    return worst
+def _rounded(terms: Sequence[Term], values: dict[str, Array], sizes: dict[str, int], seed: int) -> list[Any]:
+    """The terms evaluated with random roundings, those of the given values among them."""
+    generator = np.random.default_rng(seed)
+    bits = {name: generator.integers(-2, 3, np.shape(v)) * EPSILON for name, v in values.items()}
+    near = {name: v * (1 + bits[name]) if np.asarray(v).dtype.kind in "fc" else v for name, v in values.items()}
+    return evaluate(terms, near, sizes, Rounding(seed).term)
 
 
-def difference(a: Any, b: Any) -> float:
-    """Largest difference relative to the largest element; where both are not finite they agree."""
-    if isinstance(a, tuple):
-        return max((difference(x, y) for x, y in zip(a, b, strict=True)), default=0.0)
-    a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape:
-        return float("inf")
-    if a.dtype.kind not in "fc":
-        return 0.0 if np.array_equal(a, b) else float("inf")
-    finite = np.isfinite(a) & np.isfinite(b)
-    if (np.isfinite(a) & ~np.isfinite(b)).any():
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    scale = max(float(np.abs(a[finite]).max()), 1e-30)
-    return float(np.abs(a[finite] - b[finite]).max()) / scale
+def _arrays(results: Sequence[Any]) -> list[Any]:
+    """Results with the parts of tuples one by one."""
+    return [a for r in results for a in (_arrays(r) if isinstance(r, tuple) else [r])]
+
+
+def difference(a: Any, b: Any, noise: Any = 0.0) -> float:
+    """Largest difference beyond tolerance and noise, relative to the largest element of the first; where that is not finite they agree."""
+    if np.shape(a) != np.shape(b):
+        return inf
+    gap, scale = gaps(a, b), largest(a)
+    wrong = (gap > TOLERANCE * scale) & (gap > TIMES * np.asarray(noise))
+    return float(gap[wrong].max()) / scale if wrong.any() else 0.0

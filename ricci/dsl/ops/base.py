@@ -10,12 +10,18 @@ from ricci.dsl.term import Term
 from ricci.dsl.types import TupleType, Type
 
 
+def exactly(term: Term, args: Sequence[Any], environment: Environment) -> Any:
+    """The value of a term by the definition of its operator."""
+    return OPERATORS[term.op].meaning(term, args, environment)
+
+
 @dataclass(frozen=True)
 class Environment:
-    """Bindings of one evaluation: symbol name -> array in canonical axis order, dim name -> extent."""
+    """Bindings of one evaluation: symbol name -> array in canonical axis order, dim name -> extent; how operators are applied."""
 
     values: Mapping[str, Any]
     dims: Mapping[str, int]
+    apply: Callable[[Term, Sequence[Any], Environment], Any] = exactly
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _meaning(term: Term, args: Sequence[Any], environment: base.Environment) -> 
     xs = [np.moveaxis(args[k], list(term.args[k].axes).index(axis), 0) for k in range(count, count + sequences)]
     carries = list(args[:count])
     for s in reversed(range(steps)) if reverse else range(steps):
-        carries = call(body, [*carries, *[x[s] for x in xs], *args[count + sequences :]], environment.dims)
+        carries = call(body, [*carries, *[x[s] for x in xs], *args[count + sequences :]], environment.dims, environment.apply)
         for target, value in zip(stacked, carries, strict=True):
             target[s] = value
     return tuple(out)
