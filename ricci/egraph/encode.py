@@ -29,7 +29,7 @@ from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.egraph.analyses import Ranges, facts_of
 from ricci.egraph.cuts import crosses
-from ricci.egraph.rational import tidy
+from ricci.egraph.rational import in_engine, tidy
 from ricci.egraph.ruleset import PART, Rule, prelude
 from ricci.egraph.terms import Loader, contraction
 from ricci.errors import RicciError, UnsoundRule
@@ -251,12 +251,12 @@ class Encoding:
         if op == "const":
             value = value_of(term)
             if isinstance(value, Fraction) and term.kind > Kind.BOOL:
-                return "$One" if value == 1 else f"(Sc {_rational(value)} $One)"
+                return "$One" if value == 1 else f"(Sc {in_engine(value)} $One)"
             return self._leaf(term)
         if op in ("symbol", "iota"):
             return self._leaf(term)
         if op == "linear":
-            members = [f"(Sc {_rational(c)} {self._arg(t)})" for c, t in zip(term.attrs, term.args, strict=True)]
+            members = [f"(Sc {in_engine(c)} {self._arg(t)})" for c, t in zip(term.attrs, term.args, strict=True)]
             return f"(Lin {_multiset(members)})" if len(term.args) > 1 else members[0]
         if op == "contract":
             return self._contract(term)
@@ -477,15 +477,6 @@ def _multiset(members: Sequence[str]) -> str:
     for piece in pieces[1:]:
         text = f"(multiset-sum {text} {piece})"
     return text
-
-
-def _rational(q: Fraction) -> str:
-    return f"(bigrat {_whole(q.numerator)} {_whole(q.denominator)})"
-
-
-def _whole(number: int) -> str:
-    """A literal of the engine has 64 bits."""
-    return f"(bigint {number})" if number.bit_length() < 63 else f'(from-string "{number}")'
 
 
 def saturate(loader: Loader, roots: Sequence[Term], rules: Sequence[Rule], ranges: Ranges, budget: Budget) -> Found | None:

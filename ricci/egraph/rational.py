@@ -31,3 +31,12 @@ def content(coefficients: Iterable[Rational]) -> Rational:
             numerator = gcd(numerator, q.numerator)
             denominator = lcm(denominator, q.denominator)
     return over(numerator, denominator)
+
+
+def in_engine(q: Rational) -> str:
+    """The text of a number for the engine, whose literals are of 64 bits."""
+    return f"(bigrat {_integer(q.numerator)} {_integer(q.denominator)})"
+
+
+def _integer(n: int) -> str:
+    return f"(bigint {n})" if abs(n) < 1 << 63 else f'(from-string "{n}")'

@@ -14,6 +14,7 @@ from ricci.dsl.ops import contract as contracts
 from ricci.dsl.ops.const import value_of
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term, symbols
+from ricci.egraph.rational import in_engine
 from ricci.egraph.ruleset import Expression, Rule
 
 PHASE = "model"
@@ -71,10 +72,10 @@ class _Pattern:
                 coefficient = "q"
             else:
                 coefficient = self.fresh("q")
-                self.conditions.append(f"(= {coefficient} (* q {_number(ratio)}))")
+                self.conditions.append(f"(= {coefficient} (* q {in_engine(ratio)}))")
             members.append(f"(Sc {coefficient} {own})")
         rest = self._rest(members, late=True)
-        scale = "q" if left.attrs[0] == 1 else f"(* q {_number(1 / Fraction(left.attrs[0]))})"
+        scale = "q" if left.attrs[0] == 1 else f"(* q {in_engine(1 / Fraction(left.attrs[0]))})"
         return f"(union e (Lin (multiset-insert {rest} (Sc {scale} s))))"
 
     def _rest(self, members: Sequence[str], late: bool = False) -> str:
@@ -102,9 +103,9 @@ class _Pattern:
         if term.op == "map":
             return f"(f_{term.attrs[0]} {' '.join(self.match(a) for a in term.args)})"
         if term.op == "linear" and len(term.args) == 1:
-            return f"(Sc {_number(Fraction(term.attrs[0]))} {self.match(term.args[0])})"
+            return f"(Sc {in_engine(Fraction(term.attrs[0]))} {self.match(term.args[0])})"
         if term.op == "linear":
-            members = [f"(Sc {_number(Fraction(c))} {self.match(t)})" for c, t in zip(term.attrs, term.args, strict=True)]
+            members = [f"(Sc {in_engine(Fraction(c))} {self.match(t)})" for c, t in zip(term.attrs, term.args, strict=True)]
             return self._whole("Lin", members)
         return self._whole("Con 0", [self.match(f) for f, _ in contracts.factors_of(term)])
 
@@ -130,19 +131,15 @@ class _Pattern:
         if term.op == "map":
             return f"(f_{term.attrs[0]} {' '.join(self.built(a) for a in term.args)})"
         if term.op == "linear":
-            members = [f"(Sc {_number(Fraction(c))} {self.built(t)})" for c, t in zip(term.attrs, term.args, strict=True)]
+            members = [f"(Sc {in_engine(Fraction(c))} {self.built(t)})" for c, t in zip(term.attrs, term.args, strict=True)]
             return members[0] if len(members) == 1 else f"(Lin (multiset-of {' '.join(members)}))"
         return f"(Con 0 (multiset-of {' '.join(self.built(f) for f, _ in contracts.factors_of(term))}))"
-
-
-def _number(q: Fraction) -> str:
-    return f"(bigrat (bigint {q.numerator}) (bigint {q.denominator}))"
 
 
 def _constant(term: Term) -> str:
     value = value_of(term)
     q = Fraction(value)  # type: ignore[arg-type]
-    return "$One" if q == 1 else f"(Sc {_number(q)} $One)"
+    return "$One" if q == 1 else f"(Sc {in_engine(q)} $One)"
 
 
 def prefix(term: Term) -> Expression:

@@ -1,5 +1,7 @@
 """Every shipped rule on random instances with its side conditions; a wrong rule is caught; the engine's failures are ours."""
 
+from fractions import Fraction
+
 import pytest
 
 from ricci.dsl import build
@@ -103,3 +105,16 @@ def test_rules_are_loaded_only_where_they_can_fire():
     assert not rules
     names = {r.name for r in relevant(all_rules(), frozenset({"sinh", "cosh", "recip"}))}
     assert {"hyperbolic_tangent", "cosh_plus_sinh", "exp_product"} <= names  # what a rule makes counts
+
+
+def test_numbers_of_more_than_64_bits_pass_the_engine():
+    tiny = build.scale(Fraction(7, 10**30), X)
+    term = build.apply("exp", build.apply("log", build.apply("exp", build.scale(3**50, tiny))))
+    loader = Loader(new_space())
+    loader.load([term])
+    rules = [r for r in all_rules() if r.name == "log_of_exp"]
+    found = saturate(loader, [term], rules, Ranges(loader.space, {}), Budget())
+    assert "log_of_exp" in found.fired
+    simple = build.apply("exp", build.scale(3**50, tiny))
+    a, b = loader.load([term, simple])
+    assert loader.space.find(a) == loader.space.find(b)
