@@ -6,7 +6,7 @@ is assumed: a symbol is unbounded unless `given` says otherwise; sizes are at le
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite, isnan, nextafter
@@ -285,11 +285,12 @@ def _monotone(name: str, r: Range) -> Range:
     return Range(lo, hi)
 
 
-def facts_of(term_kind: Kind, r: Range) -> list[str]:
-    """Names of the facts that rules test."""
+def facts_of(term_kind: Kind, r: Range, domains: Iterable[str] = ()) -> list[str]:
+    """Names of the facts that rules test; that a value lies where a function is defined (ends included) for `domains`."""
     if term_kind not in (Kind.INT, Kind.REAL):
         return []
     found = ["real"]
+    found += [f"domain_{f}" for f in domains if SCALARS[f].domain.lo <= r.lo and r.hi <= SCALARS[f].domain.hi]
     if r.positive:
         found.append("positive")
     if r.nonnegative:

@@ -30,7 +30,7 @@ from ricci.dsl.types import Kind, Size, TupleType, Type
 from ricci.egraph.analyses import Ranges, facts_of
 from ricci.egraph.cuts import crosses
 from ricci.egraph.rational import in_engine, tidy
-from ricci.egraph.ruleset import PART, Rule, prelude
+from ricci.egraph.ruleset import DOMAIN, PART, Rule, prelude
 from ricci.egraph.terms import Loader, contraction
 from ricci.errors import RicciError, UnsoundRule
 
@@ -135,6 +135,7 @@ class Session:
                 joined = _joined([f"mask_{v}" for v in variables])
                 call = f"(f_{name} {' '.join(variables)})"
                 declared.append(f'(rule ((= e {call}) {known}) ((set (ax e) {joined})) :ruleset an :name "axes of {name}")')
+        declared += [f"(relation {DOMAIN}{f} (T))" for f in sorted({f for r in rules for f in r.domains})]
         self.names = list(used)
         self.run(prelude())
         for text in [*declared, *(r.text for r in rules)]:  # one by one: much less memory than together
@@ -167,8 +168,8 @@ def _joined(parts: Sequence[str]) -> str:
 class Encoding:
     """Text of terms for the engine, and the way back into the space."""
 
-    def __init__(self, loader: Loader) -> None:
-        self.loader = loader
+    def __init__(self, loader: Loader, domains: Sequence[str] = ()) -> None:
+        self.loader, self.domains = loader, domains
         self.bits: dict[Axis, int] = {}
         self.pulls: dict[Map, int] = {}
         self.leaves: list[Term | None] = [None]  # number 0 is the number one
@@ -194,7 +195,7 @@ class Encoding:
             self.lines.append(f"(union (Nd {i}) n{i})")
             if not isinstance(term.type, TupleType):
                 self.lines.append(f"(set (ax n{i}) {self._mask(term)})")
-                self.lines.extend(f"({fact} n{i})" for fact in facts_of(term.kind, ranges.of(self.loader.known[term])))
+                self.lines.extend(f"({fact} n{i})" for fact in facts_of(term.kind, ranges.of(self.loader.known[term]), self.domains))
         return len(self.bits) <= MOST_AXES
 
     def programs(self) -> list[str]:
@@ -481,7 +482,7 @@ def _multiset(members: Sequence[str]) -> str:
 
 def saturate(loader: Loader, roots: Sequence[Term], rules: Sequence[Rule], ranges: Ranges, budget: Budget) -> Found | None:
     """Run rules on terms (loaded into the space before) and put all they find into the space; None if nothing was run."""
-    encoding = Encoding(loader)
+    encoding = Encoding(loader, sorted(frozenset().union(*(r.domains for r in rules))))
     if len(walk(roots)) > budget.terms or not encoding.load(roots, ranges):
         return None
 

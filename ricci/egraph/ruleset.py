@@ -1,7 +1,8 @@
 """The rules as data: name, statement, side conditions and egglog text, read from `rules/*.egg`.
 
 A rule is a block of a file: `; rule NAME: LEFT = RIGHT` states it in prefix form, `; given: FACT TERM, ..` what must be known,
-`; for F in increasing` makes one rule for every such function; the egglog text follows. The statement is what the tests
+`; for F in increasing everywhere` makes one rule for every such function that is defined for all reals, `somewhere` for those that are
+not (the fact `domain_F` is known of what lies in the domain of F); the egglog text follows. The statement is what the tests
 instantiate on random terms; its functions decide for which programs a rule is loaded at all.
 """
 
@@ -13,12 +14,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from ricci.dsl.ops.functions import SCALARS
+from ricci.dsl.ops.functions import REALS, SCALARS
 from ricci.errors import UnsoundRule
 
 FOLDER = Path(__file__).parent / "rules"
 PHASES = ("structure", "exponential", "rational", "trigonometric", "reduction")
 PART = " / "  # between the name of a rule and the number of a further part of its text
+DOMAIN = "domain_"  # begins the names of facts: a value lies where the function is defined
 VARYING = "uvw"  # first letters of variables that have the axes of reductions
 Expression = str | tuple["Expression", ...]  # a name, or a tuple of head and arguments
 
@@ -39,6 +41,11 @@ class Rule:
     def needs(self) -> frozenset[str]:
         """Functions and reductions that must occur for the left side to match."""
         return heads(self.left)
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """Functions whose domains its condition names."""
+        return frozenset(fact.removeprefix(DOMAIN) for fact, _ in self.given if fact.startswith(DOMAIN))
 
     @property
     def makes(self) -> frozenset[str]:
@@ -87,7 +94,7 @@ def parse_rules(text: str, phase: str) -> list[Rule]:
             if re.search(r"^\(", block, re.MULTILINE):
                 raise UnsoundRule("E0902", f"a rule in {phase}.egg has no statement `; rule NAME: LEFT = RIGHT`")
             continue
-        family = re.search(r"^; for F in (\w+)$", block, re.MULTILINE)
+        family = re.search(r"^; for F in (\w+ \w+)$", block, re.MULTILINE)
         for function in _family(family.group(1)) if family else [None]:
             rule = _rule(block, match, phase, function)
             rules.append(replace(rule, where=f"rules/{phase}.egg:{line + block.count(chr(10), 0, match.start())}"))
@@ -95,20 +102,25 @@ def parse_rules(text: str, phase: str) -> list[Rule]:
 
 
 def _family(name: str) -> list[str]:
-    """Scalar functions of one real argument that have a fact, except those that are their own maximum's business."""
-    return [f for f, s in SCALARS.items() if name in s.facts and s.arity == 1 and f != "group"]
+    """Scalar functions of one real argument that have a fact, defined everywhere or only somewhere."""
+    fact, _, where = name.partition(" ")
+    return [
+        f
+        for f, s in SCALARS.items()
+        if fact in s.facts and s.arity == 1 and f != "group" and (s.domain == REALS) == (where == "everywhere")
+    ]
 
 
 def _rule(block: str, match: re.Match[str], phase: str, function: str | None) -> Rule:
     def filled(text: str) -> str:
-        return text if function is None else re.sub(r"\bF\b|(?<=f_)F\b|(?<=of_)F\b", function, text)
+        return text if function is None else re.sub(r"\bF\b|(?<=f_)F\b|(?<=of_)F\b|(?<=domain_)F\b", function, text)
 
     name = filled(match.group(1))
     given = []
     found = re.search(r"^; given: (.+)$", block, re.MULTILINE)
     for condition in found.group(1).split(",") if found else []:
-        fact, _, term = condition.strip().partition(" ")
-        given.append((fact, parse_expression(filled(term))))
+        fact, _, term = filled(condition.strip()).partition(" ")
+        given.append((fact, parse_expression(term)))
     body = filled("\n".join(line for line in block.splitlines() if not line.startswith(";")).strip())
     if not body.endswith(")") or not body.startswith("(rule"):
         raise UnsoundRule("E0902", f"rule `{name}` has no text of the form (rule ..)")

@@ -99,6 +99,16 @@ def test_functions_that_may_overflow_stay_when_their_argument_gets_simpler(funct
     )
 
 
+@pytest.mark.parametrize("function", ["log(x)", "sqrt(x)", "asin(2*x)", "acosh(x)", "atanh(x)", "log(1 + x)", "x^0.5"])
+@pytest.mark.parametrize("reduction", ["max", "min"])
+def test_what_is_not_a_number_stays(function, reduction):
+    """The maximum of values of which one is NaN is NaN."""
+    program = driver.discretize(driver.check_text(Source("<test>", f"dim i = 3\ntensor x[i] = i - 2\nlet a = {reduction}({function})\n")))
+    better, _ = optimize(program)
+    (found,) = reference.evaluate(better.functions["let:a"].roots, {"x": np.arange(3.0) - 2}, {})
+    assert np.isnan(found)
+
+
 def test_results_that_are_nothing_but_rounding_agree():
     """log(exp(x)) - x is 0 and some 1e-16: that is no difference."""
     for noise in (

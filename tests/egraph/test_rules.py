@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from ricci.dsl import build
-from ricci.dsl.types import Kind, Type
+from ricci.dsl.types import Kind, Size, Type
 from ricci.egraph.analyses import Ranges
 from ricci.egraph.encode import Budget, Session, on_big_stack, saturate
 from ricci.egraph.rulecheck import check_rule
@@ -45,6 +45,40 @@ def test_a_wrong_rule_is_caught(text):
         check_rule(rule)
     assert caught.value.code == "E0901"
     assert rule.name in str(caught.value)
+
+
+UNTESTED = [
+    """; rule domain: (max[k] (log u)) = (log (max[k] u))
+; given: domain_log u
+(rule ((= e (r_max b (f_log u)))) ((union e (f_log (r_max b u)))))""",
+    """; rule reality: (log (exp x)) = x
+; given: real x
+(rule ((= e (f_log (f_exp x)))) ((union e x)))""",
+    """; rule half: (log (* (exp x) y)) = (+ x (log y))
+; given: real x, positive y
+(rule ((= e (f_log (Con 0 ms))) (= 2 (multiset-length ms)) (= i (in ms (f_exp x))) (real x) (= j (in ms y)) (!= y (f_exp x)))
+      ((union e (Lin (multiset-of (Sc $1 x) (Sc $1 (f_log y)))))))""",
+]
+
+
+@pytest.mark.parametrize("text", UNTESTED)
+def test_a_condition_that_the_engine_does_not_test_is_caught(text):
+    (rule,) = parse_rules(text, "planted")
+    with pytest.raises(UnsoundRule, match="is not known") as caught:
+        check_rule(rule, seeds=2)
+    assert caught.value.code == "E0901"
+
+
+K = Size.of(4)
+
+
+def test_increasing_functions_leave_maxima_where_they_are_defined():
+    """max sqrt(x^2) = sqrt(max x^2), but max sqrt(x) is NaN where any x is negative."""
+    x = build.symbol("x", Type(Kind.REAL, {"k": K}))
+    for inner, fired in ((x, False), (build.mul(x, x), True), (build.apply("sin", x), False)):
+        found = run(build.reduce("max", build.apply("sqrt", inner), ["k"]), all_rules())
+        assert ("max_of_sqrt" in found.fired) is fired
+    assert "min_of_asin" in run(build.reduce("min", build.apply("asin", build.apply("sin", x)), ["k"]), all_rules()).fired
 
 
 def test_a_rule_that_does_something_else_is_caught():
