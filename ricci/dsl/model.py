@@ -215,12 +215,13 @@ class Solve:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A named value to observe: label as written, term, unit, declared order of its axes."""
+    """A named value to observe: label as written, term, unit, declared order of its axes; of a definition its source line."""
 
     label: str
     term: Term
     unit: Unit
     order: tuple[str, ...]
+    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,8 @@ MOST_SHOWN = 2_000  # terms of what is shown at all
 class Step:
     """One source of alternatives: a rule of a phase, or a planner; how many equal forms it added, and how many of its nodes were chosen.
 
-    `where`: file and line of a rule's text. What rules of one run add is not told apart: they share the number.
+    `where`: file and line of a rule's text. What rules of one run add is not told apart: those that the chosen form can be derived
+    by, a smallest set of them, share the number; it is 1 where no node but the equality is theirs.
     """
 
     phase: str
@@ -49,13 +50,18 @@ class FunctionReport:
     result: tuple[Term, ...]
     price: Price
     sizes: Mapping[str, int]
-    steps: list[Step] = field(default_factory=list)
+    derived: Callable[[], list[Step]] = list
     considered: list[Considered] = field(default_factory=list)
     chosen: str = "source"
     budget: dict[str, int] = field(default_factory=dict)
     origins: tuple[str, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
     graph: Graph | None = None
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """Sources of alternatives in the order in which they acted. Whose nodes were chosen is found out when this is asked for."""
+        return self.derived()
 
     def _cost(self, terms: Sequence[Term], kind: str) -> float:
         return cost(terms, kind, self.price.machine, self.sizes)

@@ -15,6 +15,7 @@ from ricci.dsl.show import show_function
 from ricci.dsl.term import Function, Term, rewrite, subfunctions, symbols, walk, with_subfunctions
 from ricci.egraph.alternatives import Judge, Seconds, alternatives, fastest, stores
 from ricci.egraph.analyses import Given, Range, Ranges
+from ricci.egraph.derivation import needed
 from ricci.egraph.encode import Budget, Found, saturate
 from ricci.egraph.explain import Considered, FunctionReport, Report, Step
 from ricci.egraph.extract import Effort, Extraction, extract
@@ -383,7 +384,7 @@ class Optimization:
             tuple(self.after),
             self.price,
             self.known,
-            steps=self._chosen_steps(),
+            derived=self._chosen_steps,
             diagnostics=self.diagnostics,
         )
         if self.extraction is not None:
@@ -408,8 +409,24 @@ class Optimization:
             return steps
         order = self.reader().order([r >> 1 for r in self.roots])
         authors = Counter(self.space.origin.get(self.extraction.choice[c]) for c in order)
-        fired = set() if self.engine is None else set(self.engine.fired)
-        return [replace(s, chosen=authors[ENGINE if s.name in fired else (s.phase, s.name)]) for s in steps]
+        fired = [r for r in self.rules if self.engine is not None and r.name in self.engine.fired]
+        shared = {r.name: 0 for r in fired} | {r.name: max(1, authors[ENGINE]) for r in self._needed(fired)}
+        return [replace(s, chosen=shared.get(s.name, authors[s.phase, s.name])) for s in steps]
+
+    def _needed(self, rules: Sequence[Rule]) -> list[Rule]:
+        """Rules by which, with the planners where they are needed, the chosen form is derived from the source."""
+        planned = not self._derives(rules, planned=False)
+        return needed(rules, lambda some: self._derives(some, planned))
+
+    def _derives(self, rules: Sequence[Rule], planned: bool) -> bool:
+        """Whether these rules, and planners if they are asked, find the chosen form equal to the source."""
+        other = Optimization(self.before, self.level, self.price, self.known, self.given, rules, self.facts, self.routines)
+        refs = [other.load(name, terms) for name, terms in (("source", self.before), ("chosen", self.after))]
+        other.rewrite()
+        if planned:
+            other.push()
+            other.plan()
+        return all(other.space.find(a) == other.space.find(b) for a, b in zip(*refs, strict=True))
 
 
 def _named(rules: Sequence[Rule]) -> str:

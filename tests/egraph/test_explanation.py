@@ -8,6 +8,7 @@ import pytest
 
 from ricci import driver
 from ricci.egraph import graph, optimize
+from ricci.egraph.derivation import needed
 from ricci.egraph.graph import to_dot
 from ricci.egraph.ruleset import FOLDER, all_rules
 from ricci.errors import Source
@@ -39,6 +40,56 @@ def test_rules_of_the_chosen_form_are_marked():
     text = function.to_text()
     assert re.search(r"\* trigonometric +pythagoras \(1\)  rules/trigonometric.egg:\d+", text)
     assert json.loads(json.dumps(function.to_json()))["rules"][0]["where"]
+
+
+GROWING = """rule grow: exp(a) -> exp(a/2)*exp(a/2)
+dim i = 1000
+tensor p[i] = 0.01*i
+let r[i] = exp(p)*sin(p)*cos(p)
+"""
+
+
+def test_rules_that_fired_for_nothing_are_not_marked():
+    (function,) = reports(GROWING).functions
+    fired = {s.name: s.chosen > 0 for s in function.steps}
+    assert fired["double_sine"]
+    assert not fired["grow"]
+    assert not fired["exp_square"]
+
+
+def test_a_rule_that_leaves_only_what_was_there_is_marked():
+    """log(exp(x)) = x makes no node of the chosen form."""
+    (function,) = reports("dim s = 400\ntensor x[s] = sin(s)\nlet y[s] = log(exp(x[s])) + sin(x)\n").functions
+    assert {s.name for s in function.steps if s.chosen} == {"log_of_exp"}
+
+
+def test_rules_that_lead_to_one_another_are_marked_together():
+    text = "dim s = 400\ntensor x[s] = sin(s)\nlet y[s] = log(exp(x[s])*exp(2*x[s])) + exp(x)*sin(x)\n"
+    (function,) = reports(text).functions
+    marked = {s.name for s in function.steps if s.chosen}
+    assert {"exp_product", "log_of_exp"} <= marked or {"log_of_exp_product", "log_of_exp"} <= marked
+
+
+def test_definitions_have_their_source_lines():
+    (function,) = reports("dim s = 400\ntensor x[s] = sin(s)\nlet y[s] = sin(x)^3\nlet z[s] = (3*sin(x)\n  - sin(3*x))/4\n").functions
+    assert function.to_json()["source"] == ["let y[s] = sin(x)^3", "let z[s] = (3*sin(x) - sin(3*x))/4"]
+    assert "  from let y[s] = sin(x)^3\n" in function.to_text()
+
+
+@pytest.mark.parametrize(("wanted", "trials"), [((), 2), ((5,), 12), ((1, 9), 20), (tuple(range(12)), 40)])
+def test_a_smallest_set_is_found(wanted, trials):
+    tried = []
+
+    def enough(chosen):
+        tried.append(chosen)
+        return set(wanted) <= set(chosen)
+
+    assert needed(range(12), enough) == list(wanted)
+    assert len(tried) <= trials
+
+
+def test_what_is_never_enough_stays_whole():
+    assert needed([1, 2, 3], lambda _: False) == [1, 2, 3]
 
 
 def test_planners_are_marked_where_they_helped():

@@ -217,9 +217,10 @@ def make_let(declarer: Declarer, statement: tree.Let) -> Any:
     if computed:
         unit_ = value.shown or unit_from(value, declarer.checker) or Unit()
         lets = declarer.model.lets if computed == TENSOR else declarer.checker.numbers
+        text = " ".join(statement.span.text.split())
         for path, leaf in paths(value.data, value.labels):
             label = ".".join((statement.target.name.id, *path))
-            lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes))
+            lets[label] = Quantity(label, leaf, unit_, value.order if value.order is not None else tuple(leaf.axes), text)
     return value
 
 

@@ -321,6 +321,9 @@ class Assembly:
         for name, quantity in self.model.lets.items():
             with self.lowering.about(f"let {name}", None):
                 found[f"let:{name}"] = self.function(f"let:{name}", [(name, self._everywhere(quantity.term))])
+            (root,) = found[f"let:{name}"].roots
+            if root.args and quantity.text:
+                self.origins.setdefault(root, quantity.text)
         return found
 
     def coordinates(self) -> dict[str, Term]:
