@@ -203,16 +203,21 @@ class Space:
     def rebuild(self) -> None:
         """Restore normal forms and congruence after unions."""
         while self._dirty:
-            keep = self.find(2 * self._dirty.pop()) >> 1
-            users, self.users[keep] = self.users[keep], []
-            for node in dict.fromkeys(users):
+            waiting: dict[Node, list[int]] = {}  # nodes, and the classes they use that have grown: each node is looked at once
+            while self._dirty:
+                keep = self.find(2 * self._dirty.pop()) >> 1
+                users, self.users[keep] = self.users[keep], []
+                for node in dict.fromkeys(users):
+                    waiting.setdefault(node, []).append(keep)
+            for node, used in waiting.items():
                 ref = self.table.get(node)
                 if ref is None:
                     continue
                 ref = self.find(ref)
                 fresh, flip = self._renewed(node)
                 if fresh is not None and fresh == node:
-                    self.users[keep].append(node)
+                    for keep in used:
+                        self.users[keep].append(node)
                     continue
                 del self.table[node]
                 self.nodes[ref >> 1].pop(node, None)

@@ -16,11 +16,11 @@ from ricci import cost as costs
 from ricci import defects
 from ricci.cost import Price
 from ricci.dsl.ops.functions import SCALARS
-from ricci.dsl.term import Term
+from ricci.dsl.term import Term, walk
 from ricci.egraph.analyses import Range
 from ricci.egraph.border import SPELLED, Border, Form, each, parts_of, postorder, range_of
 from ricci.egraph.explain import FunctionReport
-from ricci.egraph.optimize import LEVELS, Level, Optimization, said
+from ricci.egraph.optimize import LEVELS, MOST_TERMS, Level, Optimization, said
 from ricci.egraph.pricing import NOTHING, NodePrice
 from ricci.egraph.space import Node
 from ricci.egraph.structure import WORDS, Facts, facts_of_word
@@ -64,16 +64,20 @@ def simplify_and_explain(
     names = [str(i) for i in range(len(items))]
     known = dict(given or {})
     work = _simplified_terms
-    if not items or not all(isinstance(e, Term) for e in items):
+    terms = bool(items) and all(isinstance(e, Term) for e in items)
+    if not terms:
         items, keys, work = _sympy_expressions(items), _sympy_expressions(known), _simplified_sympy
         known = dict(zip(keys, known.values(), strict=True))
-        _refuse_namesakes(items, keys)
+    parts = len(walk(items)) if terms else len(_parts(items))
+    if parts > MOST_TERMS:
+        told = f"the expressions are not simplified: they have {parts} parts, at most {MOST_TERMS} are looked at"
+        return expressions, FunctionReport("expressions", (), (), (), Price(cost), {}, diagnostics=[Diagnostic("W0603", told)])
     try:
         found, run = work(items, Price(cost), LEVELS[max(level, 2)], known)
     except Exception as error:
         if isinstance(error, RicciError) and not isinstance(error, UnsoundRule):
             raise
-        remark = defects.write(error, {"expressions": "\n".join(map(str, items)), "given": str(known)})
+        remark = defects.write(error, {"expressions": _shown(items), "given": str(known)})
         failed = Diagnostic("W0902", "the expressions are not simplified: the optimizer failed", notes=(said(error), remark))
         return expressions, FunctionReport("expressions", (), (), (), Price(cost), {}, diagnostics=[failed])
     return rebuild(found), run.report("expressions", names)
@@ -107,6 +111,7 @@ def _facts_of(t: Term, word: str) -> Facts:
 
 
 def _simplified_sympy(items: list[Any], price: Price, level: Level, given: Mapping[Any, Any]) -> tuple[list[Any], Optimization]:
+    _refuse_namesakes(items, list(given))
     border = Border.of(items, given)
     run = _SymbolicOptimization([border.term(e) for e in items], level, price, {})
     return run.simplified(border, items), run
@@ -127,10 +132,26 @@ def _sympy_expressions(values: Iterable[Any]) -> list[Any]:
     return found
 
 
+def _shown(items: Sequence[Any]) -> str:
+    """The expressions, a line each; what SymPy cannot print, because it is too deep, is only counted."""
+    try:
+        return "\n".join(map(str, items))
+    except RecursionError:
+        return f"{len(items)} expressions of {len(_parts(items))} parts"
+
+
+def _parts(items: Sequence[Any]) -> dict[Any, None]:
+    """Distinct subexpressions of SymPy's."""
+    seen: dict[Any, None] = {}
+    for e in items:
+        seen |= dict.fromkeys(postorder(e, seen))
+    return seen
+
+
 def _refuse_namesakes(items: Sequence[Any], given: Sequence[Any]) -> None:
     """E0904 for what is said of a symbol that only has the name of one in the expressions."""
-    present = {s for e in items for s in e.free_symbols}
-    by_name = {s.name: s for s in present if s.is_Symbol}
+    present = {s for s in _parts(items) if s.is_Symbol}
+    by_name = {s.name: s for s in present}
     for key in given:
         for s in key.free_symbols - present:
             if s.is_Symbol and s.name in by_name:
@@ -232,10 +253,7 @@ def _known_forms(border: Border, items: list[Any]) -> list[Form]:
 def written_operations(expressions: Sequence[Any]) -> tuple[int, int]:
     """Scalar operations of expressions as they are written, repeated parts paid once and signs free; and their distinct parts."""
     total, distinct = 0, 0
-    seen: dict[Any, None] = {}
-    for expression in expressions:
-        seen |= dict.fromkeys(postorder(expression, seen))
-    for e in seen:
+    for e in _parts(expressions):
         distinct += not e.is_Atom
         if e.is_Add:
             total += len(e.args) - 1

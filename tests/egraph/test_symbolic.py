@@ -11,6 +11,9 @@ from ricci.cost import PRICES
 from ricci.dsl import build
 from ricci.dsl.term import walk
 from ricci.dsl.types import Kind, Type
+from ricci.egraph.optimize import MOST_TERMS
+from ricci.egraph.planners import sharing
+from ricci.egraph.space import Space
 from ricci.egraph.symbolic import simplify, simplify_and_explain
 from ricci.errors import RicciError
 
@@ -174,3 +177,41 @@ def test_bad_options_are_refused():
         with pytest.raises(RicciError) as caught:
             call()
         assert caught.value.code == "E0904"
+
+
+def test_what_is_too_large_stays_and_that_is_said():
+    """Terms and SymPy's expressions deeper than any recursion."""
+    term, expression = build.symbol("x", Type(Kind.REAL)), sp.Symbol("x")
+    for _ in range(MOST_TERMS + 1):
+        term = build.apply("sin", term)
+    for _ in range(MOST_TERMS + 1):
+        expression = sp.sin(expression, evaluate=False)
+    for whole in (term, expression):
+        found, report = simplify_and_explain(whole)
+        assert found is whole
+        assert [d.code for d in report.diagnostics] == ["W0603"]
+
+
+def test_sums_within_sums_cost_no_cube(monkeypatch):
+    """x' = x*x + x, 60 times over, holds 60 sums of up to 60 summands: what is written and looked at again stays in bounds."""
+    seen = {"again": 0, "summands": 0}
+    renewed, state = Space._renewed, sharing.state_sum
+
+    def counted(space, node):
+        seen["again"] += 1
+        return renewed(space, node)
+
+    def stated(space, c, parts, multiples):
+        seen["summands"] += len(parts)
+        state(space, c, parts, multiples)
+
+    monkeypatch.setattr(Space, "_renewed", counted)
+    monkeypatch.setattr(sharing, "state_sum", stated)
+    term = build.symbol("x", Type(Kind.REAL))
+    for _ in range(60):
+        term = build.add(build.mul(term, term), term)
+    _, report = simplify_and_explain(term)
+    assert not report.diagnostics
+    assert report.operations_after == 120
+    assert seen["again"] < 20_000  # 207,500 where every argument that grew was looked at for itself
+    assert seen["summands"] < 120_000

@@ -8,6 +8,7 @@ from ricci.egraph.rational import Rational, over, tidy
 from ricci.egraph.space import Form, Powers, Space
 
 WORK = 2_000_000  # pairs of uses that one round looks at
+SUMMANDS = 100_000  # of all sums that one round writes with a part taken out, those that save most first
 
 
 def form_of(space: Space, members: Sequence[tuple[Rational, int]]) -> Form:
@@ -88,11 +89,12 @@ def share_sums(space: Space, classes: Sequence[int], limit: int, variants: int =
         if chosen[i][0] != chosen[j][0]:
             for part in _proportional(chosen[i][1], chosen[j][1]):
                 proposed.setdefault(part, {}).update({i: None, j: None})
-    made = 0
+    made = written = 0
     for part, users in sorted(proposed.items(), key=lambda item: -(len(item[0]) - 1) * (len(item[1]) - 1)):
-        if made >= limit:
+        if made >= limit or written > SUMMANDS:
             break
         made += 1
+        written += sum(len(chosen[i][1]) for i in users)
         common = space.sum([(q, 2 * d) for d, q in part])
         taken = {d for d, _ in part}
         for i in users:
