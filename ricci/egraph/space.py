@@ -210,17 +210,15 @@ class Space:
                 for node in dict.fromkeys(users):
                     waiting.setdefault(node, []).append(keep)
             for node, used in waiting.items():
-                ref = self.table.get(node)
-                if ref is None:
+                if node not in self.table:
                     continue
-                ref = self.find(ref)
+                ref = self.find(self.table[node])
                 fresh, flip = self._renewed(node)
                 if fresh is not None and fresh == node:
                     for keep in used:
                         self.users[keep].append(node)
                     continue
-                del self.table[node]
-                self.nodes[ref >> 1].pop(node, None)
+                self.nodes[self.find(self.table.pop(node)) >> 1].pop(node, None)
                 if fresh is not None and node in self.written:
                     self.written.add(fresh)
                 again = self._made_again(node) if fresh is None else self.put(fresh, ref ^ flip) ^ flip
@@ -634,14 +632,11 @@ class Space:
     def _join(self, out: int, polynomial: Polynomial) -> int:
         if not polynomial or (out >> 1) in self.polynomials:
             return out
-        if len(polynomial) == 1 and out >> 1 not in self.forms:
-            ((_, q),) = polynomial.items()
-            if q == 1:
-                self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
-                return out
+        self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
+        if list(polynomial.values()) == [1] and out >> 1 not in self.forms:
+            return out
         key, common = primitive(polynomial)
         found = self.by_polynomial.get(key)
-        self.polynomials[out >> 1] = {m: -p if out & 1 else p for m, p in polynomial.items()}
         if found is None:
             if common in (1, -1):
                 self.by_polynomial[key] = out ^ int(common < 0)
