@@ -203,6 +203,13 @@ def networks() -> Iterator[Line]:
     yield from cases.lines()
 
 
+def chains() -> Iterator[Line]:
+    """Small chains of maps and reductions over a batch."""
+    from benchmarks import chains as cases
+
+    yield from cases.lines()
+
+
 def stiff() -> Iterator[Line]:
     """An implicit method beside scipy's."""
     from benchmarks import stiff as cases
@@ -232,6 +239,7 @@ CASES = {
     "maps": maps,
     "networks": networks,
     "stiff": stiff,
+    "chains": chains,
     "encoding": encoding,
 }
 

@@ -39,13 +39,17 @@ def loop_key(item: Item) -> Key:
 
 
 def _vote(item: Item, candidates: Sequence[str]) -> str:
-    """The candidate axis along which most reads are contiguous; a free one (listed first) wins ties."""
+    """The candidate axis along which most reads are contiguous; a free one (listed first) wins ties.
+
+    Only reads that change along the most loops count: what lacks one is read once for all of its turns.
+    """
     votes = dict.fromkeys(candidates, 0)
-    for at in item.reads:
-        if at.index:
-            name = at.index[-1].single_axis or next((a.axis for a, k in at.index[-1].terms if a.kind == "axis" and k == 1), None)
-            if name in votes:
-                votes[name] += 1
+    reads = [(len(frozenset().union(*(e.axes for e in at.index)) & item.loops.keys()), at) for at in item.reads if at.index]
+    most = max((count for count, _ in reads), default=0)
+    for count, at in reads:
+        name = at.index[-1].single_axis or next((a.axis for a, k in at.index[-1].terms if a.kind == "axis" and k == 1), None)
+        if name in votes and count == most:
+            votes[name] += 1
     return max(candidates, key=lambda a: votes[a])
 
 

@@ -39,6 +39,26 @@ def test_pointwise_terms_share_one_loop():
     assert sorted(m.how for m in one.members) == ["store", "store", "total", "total"]
 
 
+def test_reductions_of_rows_and_what_follows_them_share_the_loop_over_rows():
+    """A normalization is one kernel: what is the same along a row has no say in which axis has the vectors."""
+    x = symbol("x", b="b", i="i")
+    many = build.size_term(x.axes["i"])
+    mean = build.divide(build.sum_over(x, ["i"]), many)
+    centred = build.sub(x, mean)
+    variance = build.divide(build.sum_over(build.mul(centred, centred), ["i"]), many)
+    scaled = build.divide(centred, build.apply("sqrt", build.add(variance, build.const(Fraction(1, 1000)))))
+    results = (("mean", mean), ("y", scaled), ("largest", build.reduce("max", build.apply("tanh", scaled), ["i"])))
+    function = Function("f", (x,), results)
+    (nest,) = nests(function)
+    assert all(one.order == ("b", "i") and one.vector == "i" for one in nest.passes if len(one.order) == 2)
+    for shape in ((5, 7), (1, 1), (3, 64)):
+        values = np.random.default_rng(0).standard_normal(shape)
+        sizes = {"b": shape[0], "i": shape[1]}
+        found = compile_function(function)({"x": values}, sizes)
+        for name, wanted in zip(("mean", "y", "largest"), call(function, [values], sizes), strict=True):
+            np.testing.assert_allclose(found[name], wanted, rtol=1e-13, atol=1e-13)
+
+
 def test_cheap_terms_are_computed_again_and_dear_ones_stored():
     """A difference of a field is inlined at two points, the nonlinear chemical potential at five is not."""
     u = symbol("u", x="x", y="y")
