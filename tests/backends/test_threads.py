@@ -107,3 +107,39 @@ def test_a_method_is_chosen_on_one_thread(monkeypatch, tmp_path):
     monkeypatch.setattr(driver, "choose", watched)
     execute(Source("m.model", "field u(t)\nequation dt(u) = -u\ninitial u = 1\nsolve { until: t=1 }\n"), Settings(), write=False)
     assert seen == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_computes_what_its_parent_does():
+    """Threads live as long as a call, so a child inherits none that it lacks."""
+    program = textwrap.dedent(
+        """
+        import os
+        import numpy as np
+        from ricci.driver import Settings
+        from ricci.errors import Source
+        from ricci.faces.execute import execute
+
+        TEXT = '''
+        domain D: x in 0..1 periodic, y in 0..1 periodic
+        field u(D)
+        equation dt(u) = lap(u) - u^3
+        initial u = sin(2*pi*x)
+        solve { grid: x=200, y=200; until: t=1e-3; time: METHOD }
+        '''
+
+        def values(method):
+            source = Source("m.model", TEXT.replace("METHOD", method))
+            return np.asarray(execute(source, Settings(threads=2), write=False).results["u"].values)
+
+        before = values("rk4(dt=2e-6)")
+        child = os.fork()
+        if child == 0:
+            same = np.array_equal(values("rk4(dt=2e-6)"), before)
+            other = np.abs(values("euler(dt=2e-6)") - before).max()  # compiled in the child
+            os._exit(0 if same and 0 < other < 1e-2 else 3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        """
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
