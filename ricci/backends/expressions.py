@@ -391,7 +391,8 @@ class Expressions:
             size = abs(c)
             number = str(int(size)) if term.kind == Kind.INT else self.real(nearest(size))
             part = operand if size == 1 else f"{number} * {operand}"
-            text = (f"-{part}" if c < 0 else part) if not text else f"{text} {'-' if c < 0 else '+'} {part}"
+            minus = "0.0 - " if term.kind == Kind.COMPLEX else "-"  # -(1 + 0i) is -1 + 0i, on the side of the cut where roots are principal
+            text = (f"{minus}{part}" if c < 0 else part) if not text else f"{text} {'-' if c < 0 else '+'} {part}"
         return text or "0"
 
     # functions

@@ -30,6 +30,7 @@ from ricci.backends import cache
 
 SUFFIX = ".code"
 NEVER_CALLED = "NRT_MemInfo_call_dtor"  # what would free an owner of memory: arrays that we pass have none
+ELEMENTARY = re.compile(r"\belementary\.(\w+)")
 NO_OWNER = ctypes.c_void_p()
 DECLARED = re.compile(r'^declare [^@\n]*@"?([\w.$]+)"?\(', re.MULTILINE)
 
@@ -185,6 +186,10 @@ def argument_types(signature: str) -> tuple[Any, ...]:
 
 def functions_of(name: str, source: str, signatures: Mapping[str, str]) -> dict[str, Any]:
     """numba's dispatchers of a module's functions, each compiled for its signature."""
+    from ricci.backends.elementary import compiled
+
+    for called in set(ELEMENTARY.findall(source)):
+        getattr(compiled, called)  # numba looks for new intrinsics before it begins to compile
     space: dict[str, Any] = {"__name__": name}
     exec(compile(source, f"<{name}>", "exec"), space)
     for function, signature in signatures.items():

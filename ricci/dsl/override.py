@@ -14,6 +14,7 @@ from typing import Any
 from ricci.dsl import tree
 from ricci.errors import CheckFailed, Source, Span
 
+NUMBERS = ("pi", "inf")
 OPTIONS = ("until", "tol", "time", "space", "method", "linear", "dtype")
 
 
@@ -111,7 +112,11 @@ def _with_unit(value: tree.Expr, unit: tree.UnitExpr | None) -> tree.Expr:
         return replace(value, unit=unit)
     if isinstance(value, tree.Unary):
         return replace(value, operand=_with_unit(value.operand, unit))
-    return value
+    parts = list(tree.walk(value))
+    if any(isinstance(n, tree.UnitExpr) or (isinstance(n, tree.Name) and n.id not in NUMBERS) for n in parts):
+        return value
+    one = tree.Number(Fraction(1), False, unit, "1", span=value.span)  # 1/3 and pi are numbers, too
+    return tree.Product((value, one), ("*",), span=value.span)
 
 
 def _set_grid(file: tree.File, axis: str, value: tree.Expr) -> tree.File:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from ricci.dsl.ops.functions import REALS, SCALARS
 from ricci.dsl.ops.symbol import CONSTANTS, name_of
-from ricci.dsl.term import Term, symbols
-from ricci.dsl.types import Kind
+from ricci.dsl.term import Term, walk
+from ricci.dsl.types import Kind, Type
 
 CUT = frozenset(name for name, f in SCALARS.items() if f.domain != REALS and f.python_complex) | {"pow"}
 
@@ -22,9 +22,15 @@ def crosses(term: Term) -> bool:
 
 
 def _may_be_real(arguments: Sequence[Term]) -> bool:
-    """Whether real unknowns are among what the values follow from, or no unknowns at all."""
-    unknown = [s.kind == Kind.COMPLEX for s in symbols(arguments) if name_of(s) not in CONSTANTS and not name_of(s).startswith("#")]
-    return not all(unknown) or not unknown
+    """Whether real values that are not known are among what the arguments follow from (re z and |z| are), or nothing unknown at all."""
+    unknown: set[Term] = set()
+    for term in walk(arguments):
+        named = term.op == "symbol" and name_of(term) not in CONSTANTS and not name_of(term).startswith("#")
+        if named or term.op in ("iota", "random") or any(a in unknown for a in term.args):
+            unknown.add(term)
+            if isinstance(term.type, Type) and term.kind < Kind.COMPLEX:
+                return True
+    return not unknown
 
 
 __all__ = ["CUT", "crosses"]

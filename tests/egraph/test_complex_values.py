@@ -13,6 +13,7 @@ MODEL = """
 dim i = 4
 tensor z[i]: complex = 3*i*im
 tensor x[i] = i - 2
+tensor w[i]: complex = 1 + 0*i
 let r = VALUE
 """
 
@@ -35,7 +36,13 @@ let r = VALUE
         "(x + z - z)^0.5",
         "asin(2*x + z - z)",
         "sqrt(x*(sin(z/9)^2 + cos(z/9)^2)) + sqrt(x)",
-        "log((x + 0.5)*exp(z)*exp(-z))",
+        "log((x + 2.5)*exp(z)*exp(-z))",
+        "(z + 1)*sqrt(1 - abs2(z) + 0*im) + 2*z*sqrt(1 - abs2(z) + 0*im)",
+        "z*log(re(z) - 1 + 0*im) + (z + 1)*log(re(z) - 1 + 0*im)",
+        "z*sqrt(complex(4 - abs(z), 0)) + (z - 2)*sqrt(complex(4 - abs(z), 0))",
+        "z*sqrt(1 - max(abs(z)) + 0*im)*2 + sqrt(1 - max(abs(z)) + 0*im)",
+        "sqrt(-4*w) + sqrt(-w) + log(-2*w) - log(w) + acosh(-w)",
+        "arg(-w) + arg(-2*w)",
         "acosh(x/5 + z - z) + acosh(2 + x/9)",
         "abs(sqrt(x + z - z))^2 + exp(log(x + 0.5 + z - z))",
     ],
@@ -44,6 +51,8 @@ def test_values_are_those_of_the_source(value):
     source = Source("m.model", MODEL.replace("VALUE", value))
     before, after = (execute(source, Settings(opt=level), write=False) for level in (0, 2))
     wanted, found = (np.asarray(o.results["r"].values) for o in (before, after))
+    defined = execute(source, Settings(backend="reference"), write=False)
+    np.testing.assert_allclose(wanted, np.asarray(defined.results["r"].values), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
     assert [w.code for w in after.warnings] == []
 

@@ -36,6 +36,7 @@ from ricci.dsl.check.scope import unknown
 from ricci.dsl.check.undefined import refuse_power, refuse_product, refuse_sum, representable
 from ricci.dsl.check.values import Axis, DataSet, Layered, Namespace, Procedure, Sided, Value, leaves, mapped, rank, shape
 from ricci.dsl.model import Coordinate
+from ricci.dsl.ops.const import nearest
 from ricci.dsl.ops.symbol import name_of
 from ricci.dsl.term import Term, TermError, symbols
 from ricci.dsl.types import Kind, Type
@@ -160,6 +161,8 @@ def _number(node: tree.Number, context: Context) -> Value:
     units = context.checker.units
     unit = units.resolve(node.unit) if node.unit is not None else None
     exact = Fraction(units.si(node))
+    if exact and nearest(exact) == 0:
+        raise error("E0203", f"`{node.text}` is beyond double precision", node, label="the smallest number is 4.9e-324")
     integral = unit is None and node.text.isdigit()
     term = build.const(int(exact)) if integral else build.const(exact, Kind.REAL)
     if node.imaginary:

@@ -19,6 +19,7 @@ from ricci.dsl.check.structured import defined, structure_of
 from ricci.dsl.check.values import Axis, Loaded, Sided, Value, leaves, paths
 from ricci.dsl.model import Load, Param, Quantity, Structured, Unit, Weight
 from ricci.dsl.ops.const import value_of as constant_of
+from ricci.dsl.ops.pointwise import unexpanded
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Size, Type
 from ricci.dsl.units import NUMBER
@@ -85,23 +86,38 @@ def _param_value(
         raise error("E0203", f"the value of the param `{item.name.id}` changes with the time", item.value, label="write `let`")
     if unit is not None:
         demand_unit(value, unit.powers, item.value, context, f"`{item.name.id}`")
-    elif item.replaced is not None:
-        _demand_own_unit(value, item, item.replaced, context)
-    if unit is None:
-        unit = unit_from(value, declarer.checker)
-    if value.kind == Kind.COMPLEX:
+    else:
+        own = None if item.replaced is None else _demand_own_unit(value, item, item.replaced, context)
+        unit = unit_from(own if own is not None and value.unit is None else value, declarer.checker)
+    term = _of_kind(value, kind, item)
+    if term.kind == Kind.COMPLEX:
         kind = Kind.COMPLEX
-    return value.term, kind, unit, value
+    return term, kind, unit, value
 
 
-def _demand_own_unit(value: Value, item: tree.ParamDef, replaced: tree.Expr, context: Context) -> None:
-    """E0401 where the value given for a run has another unit than the model's own."""
+def _of_kind(value: Value, kind: Kind, item: tree.ParamDef) -> Term:
+    """The value of a param; E0203 where it is no whole or no real number and the param is one."""
+    assert item.value is not None
+    declared = item.type is not None or item.replaced is not None
+    if value.kind == Kind.COMPLEX and kind < Kind.COMPLEX and declared:
+        raise error("E0203", f"`{item.name.id}` is a real number", item.value, label="this is a complex one")
+    if kind == Kind.INT and value.kind > Kind.INT:
+        number = constant_of(unexpanded(value.term))
+        if not isinstance(number, Fraction) or number.denominator != 1:
+            raise error("E0203", f"`{item.name.id}` is a whole number", item.value, label="this is none")
+        return build.cast(value.term, Kind.INT)
+    return value.term
+
+
+def _demand_own_unit(value: Value, item: tree.ParamDef, replaced: tree.Expr, context: Context) -> Value | None:
+    """The model's own value; E0401 where the one given for a run has another unit."""
     indices.plan(replaced, context, refuse_lone, coordinates=False)
     if isinstance(entity_of(replaced, context), Loaded):
-        return
-    own = numeric(scalar_of(replaced, context), replaced).unit
+        return None
+    model = numeric(scalar_of(replaced, context), replaced)
+    own = model.unit
     if own is None or value.unit is None or own == value.unit:
-        return
+        return model
     name, unit, given = item.name.id, words(own, context), item.value
     bare = isinstance(given, tree.Number) and given.unit is None
     help = f"--set '{name}={given.text} {unit}'" if isinstance(given, tree.Number) and bare else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import inf
+from math import floor, inf, log10
 
 from ricci.dsl import build, tree
 from ricci.dsl.check.agreement import short
@@ -19,6 +19,7 @@ from ricci.dsl.term import Term
 from ricci.dsl.types import Kind
 
 EXACT = 2**53
+SMALLEST, LARGEST = -308.25, 308.2547  # decimal exponents of what powers are computed without loss
 COMPLEX_TOO = ("sqrt", "log", "asin", "acos", "acosh", "atanh")
 
 
@@ -89,15 +90,15 @@ def representable(term: Term, node: tree.Node) -> Term:
     numbers = [q for q in (inner.attrs if inner.op == "linear" else [value_of(inner)]) if isinstance(q, Fraction)]
     for q in numbers:
         if q and nearest(q) in (0.0, inf, -inf):
-            size = f"1e{_magnitude(q)}"
+            size = f"1e{floor(_magnitude(q))}"
             raise error("E0203", f"a constant of about {size} is beyond double precision", node, label="choose other units")
     large = term.kind == Kind.INT and inner.op == "const" and any(abs(q) >= EXACT for q in numbers)
     return build.cast(term, Kind.REAL) if large else term
 
 
-def _magnitude(q: Fraction) -> int:
-    """Decimal exponent of a number that may be beyond what floating-point numbers hold."""
-    return round((abs(q.numerator).bit_length() - q.denominator.bit_length()) * 0.30103)
+def _magnitude(q: Fraction) -> float:
+    """Decimal logarithm of a number that may be beyond what floating-point numbers hold."""
+    return log10(abs(q.numerator)) - log10(q.denominator)
 
 
 def refuse_power(base: Term, exponent: Fraction | None, node: tree.Power, context: Context) -> None:
@@ -107,6 +108,9 @@ def refuse_power(base: Term, exponent: Fraction | None, node: tree.Power, contex
         return
     if exponent < 0:
         refuse_product((-1,), (base,), (node.base,), context)
+    if isinstance(number, Fraction) and number and not SMALLEST < _magnitude(number) * exponent < LARGEST:
+        size = f"1e{floor(_magnitude(number) * exponent)}"
+        raise error("E0203", f"a constant of about {size} is beyond double precision", node, label="choose other units")
     if number < 0 and exponent.denominator != 1 and base.kind <= Kind.REAL:
         inner = f"{short(node.base)} + 0*im"
         edits = ((node.base.span, f"({inner})" if isinstance(node.base, tree.Name) else inner),)
