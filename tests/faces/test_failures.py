@@ -78,7 +78,7 @@ solve { until: t=1; tol: 1e-11 }
 
 
 def test_initial_data_are_named_with_their_place():
-    text = RING.format(rhs="-s*u", more="tol: 1e-2").replace("initial u = b", "initial u = sqrt(-1)*b")
+    text = RING.format(rhs="-s*u", more="tol: 1e-2").replace("initial u = b", "initial u = b*sqrt(-s/(2 [1/s]))")
     error = refusal(text)
     assert (error.code, error.span.line) == ("E0701", 5)
     assert error.message == "`u` starts as NaN at t = 0 [ms], x = 0 [cm]"
