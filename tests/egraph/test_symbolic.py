@@ -4,10 +4,13 @@ import cmath
 import random
 
 import expressions
+import numpy as np
 import pytest
 import sympy as sp
 
+from ricci import driver
 from ricci.cost import PRICES
+from ricci.driver import Settings
 from ricci.dsl import build
 from ricci.dsl.term import walk
 from ricci.dsl.types import Kind, Type
@@ -15,7 +18,8 @@ from ricci.egraph.optimize import MOST_TERMS
 from ricci.egraph.planners import sharing
 from ricci.egraph.space import Space
 from ricci.egraph.symbolic import simplify, simplify_and_explain
-from ricci.errors import RicciError
+from ricci.errors import RicciError, Source
+from ricci.faces.execute import execute
 
 x, y, z = sp.symbols("x y z")
 
@@ -215,3 +219,27 @@ def test_sums_within_sums_cost_no_cube(monkeypatch):
     assert report.operations_after == 120
     assert seen["again"] < 20_000  # 207,500 where every argument that grew was looked at for itself
     assert seen["summands"] < 120_000
+
+
+def test_powers_of_sums_are_found_in_models():
+    """What SymPy's factoring finds at the border, a planner finds for arrays."""
+    text = """
+        dim i = 50
+        tensor p[i] = 0.1*i, q[i] = cos(i)
+        let s = cos(p + q)
+        let a = p^3 + 3*p^2*q + 3*p*q^2 + q^3
+        let b = 9*q^2 - 12*p*q + 4*p^2
+        let c = 2*p^2 + 2*q^2 + 2 - 4*p*q + 4*p - 4*q
+        let d = p^2 + p*q + q^2
+    """
+    source = Source("m.model", text)
+    program = driver.together(driver.derive(driver.discretize(driver.check_text(source))))
+    better, _ = driver.optimize(driver.only(program, "let:*", {"i": 50}), 2)
+    shown = {name: str(root) for name, root in better.functions["let:*"].results}
+    assert "(p[i] + q[i])" in shown["a"]
+    assert "3*q[i]" in shown["b"]
+    assert "^2" in shown["c"]
+    assert shown["c"].count("*") <= 2
+    found, wanted = (execute(source, Settings(opt=level), write=False).results for level in (2, 0))
+    for name in "abcd":
+        np.testing.assert_allclose(np.asarray(found[name].values), np.asarray(wanted[name].values), rtol=1e-10, atol=1e-10)

@@ -12,6 +12,7 @@ from ricci.egraph.planners import (
     collecting,
     contracting,
     distributing,
+    expanding,
     factoring,
     halving,
     merging,
@@ -117,6 +118,8 @@ def propose(
     of("exponentials", "common parts of exponents taken out", lambda: normalizing.normalize(loader, given, limit))
     space.rebuild()
     of("contractions", "orders of contraction", lambda: contracting.order_contractions(loader, price, sizes, limit))
+    space.rebuild()
+    of("sums", "powers of sums", lambda: expanding.write_powers(space, space.classes(), limit))
     space.rebuild()
     of("sums", "common pairs", lambda: _traced(space, seeds, "paired", lambda: pairing.pair_all(space)))
     space.rebuild()
