@@ -107,3 +107,15 @@ def test_a_linear_equation_with_values_at_a_side_is_ill_posed_at_all_times():
         initial u = sin(2*pi*x)
         solve { grid: x=21; until: t=0.01 }"""
     refused("E0502", text)
+
+
+def test_places_on_a_scale_and_their_differences():
+    text = "param T = 20 [degC], a = 10 [degC]\nlet d = T - a\nlet twice = 2*(T - a)\nlet y = T\nlet back = a + (T - a)\n"
+    found = r.model(text)
+    assert {n: (round(float(found[n].values), 9), found[n].unit) for n in ("d", "twice", "y", "back")} == {
+        "d": (10, "K"), "twice": (20, "K"), "y": (20, "degC"), "back": (20, "degC"),
+    }  # fmt: skip
+    cold = r.model(text, T=r.quantity(-5, "degC")).y
+    assert (float(cold.values), cold.unit) == (pytest.approx(-5), "degC")
+    assert float(r.model(text, T=cold).d.values) == pytest.approx(-15)
+    refused("E0404", "param T = 20 [degC]\nlet y = -T\n")

@@ -232,7 +232,10 @@ def total(signs: Sequence[int], values: Sequence[Value], nodes: Sequence[tree.Ex
                 label="their difference is in K",
             )
         point = Fraction(int(whole_point))
-    return Value(data, unit, None, joined_labels(values), shown=joined_shown(values), points=point)
+    shown = joined_shown(values)
+    if shown is not None and shown.offset and not point:  # a difference of places on a scale is none
+        shown = None
+    return Value(data, unit, None, joined_labels(values), shown=shown, points=point)
 
 
 def _product(node: tree.Product, context: Context) -> Value:
@@ -289,6 +292,8 @@ def _unary(node: tree.Unary, context: Context) -> Value:
     numeric(value, node.operand)
     if node.operator == "+":
         return value
+    if value.points and isinstance(node.operand, tree.Number):  # `-5 [degC]` is a place on the scale
+        return _number(replace(node.operand, value=-node.operand.value), context)
     if value.points:
         raise error("E0404", "a temperature on a scale with an offset has no negative", node, label="differences are in K")
     return replace(value, data=mapped(build.neg, value.data), edge="")
