@@ -13,12 +13,12 @@ from ricci.dsl.ops.symbol import CONSTANTS, name_of
 from ricci.dsl.term import Term, walk
 from ricci.dsl.types import Kind, Type
 
-CUT = frozenset(name for name, f in SCALARS.items() if f.domain != REALS and f.python_complex) | {"pow"}
+OTHERWISE_COMPLEX = frozenset(name for name, f in SCALARS.items() if f.domain != REALS and f.python_complex) | {"pow"}
 
 
 def crosses(term: Term) -> bool:
     """Whether a map takes what may be a real number as a complex one, and gives another value there than for a real one."""
-    return term.op == "map" and term.attrs[0] in CUT and term.kind == Kind.COMPLEX and _may_be_real(term.args)
+    return term.op == "map" and term.attrs[0] in OTHERWISE_COMPLEX and term.kind == Kind.COMPLEX and _may_be_real(term.args)
 
 
 def _may_be_real(arguments: Sequence[Term]) -> bool:
@@ -33,4 +33,4 @@ def _may_be_real(arguments: Sequence[Term]) -> bool:
     return not unknown
 
 
-__all__ = ["CUT", "crosses"]
+__all__ = ["crosses"]

@@ -215,8 +215,8 @@ class Space:
                 ref = self.find(self.table[node])
                 fresh, flip = self._renewed(node)
                 if fresh is not None and fresh == node:
-                    for keep in used:
-                        self.users[keep].append(node)
+                    for keep in used:  # a class that was joined to another meanwhile: the users of that one are looked at next
+                        self.users[self.find(2 * keep) >> 1].append(node)
                     continue
                 self.nodes[self.find(self.table.pop(node)) >> 1].pop(node, None)
                 if fresh is not None and node in self.written:

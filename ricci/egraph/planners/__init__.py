@@ -82,6 +82,18 @@ def _structural(
     space.rebuild()
 
 
+def _of_arrays(proposals: _Proposals, loader: Loader, given: Given, limit: int) -> None:
+    """Other ways through arrays: filters in passes, windows, recurrences, and exponents of softmax."""
+    proposals.of("stencils", "stencils in passes along axes", lambda: separating.separate(loader, limit))
+    loader.space.rebuild()
+    proposals.of("scans", "windows by doubling", lambda: sliding.slide(loader, limit))
+    loader.space.rebuild()
+    proposals.of("scans", "recurrences", lambda: recurring.recur(loader, limit))
+    loader.space.rebuild()
+    proposals.of("exponentials", "common parts of exponents taken out", lambda: normalizing.normalize(loader, given, limit))
+    loader.space.rebuild()
+
+
 def propose(
     loader: Loader,
     price: Price,
@@ -109,14 +121,7 @@ def propose(
         of("structure", "values that can only be one number", lambda: settling.settle(loader, Ranges(space, given)))
         space.rebuild()
     _structural(proposals, loader, sizes, facts, limit, routines)
-    of("stencils", "stencils in passes along axes", lambda: separating.separate(loader, limit))
-    space.rebuild()
-    of("scans", "windows by doubling", lambda: sliding.slide(loader, limit))
-    space.rebuild()
-    of("scans", "recurrences", lambda: recurring.recur(loader, limit))
-    space.rebuild()
-    of("exponentials", "common parts of exponents taken out", lambda: normalizing.normalize(loader, given, limit))
-    space.rebuild()
+    _of_arrays(proposals, loader, given, limit)
     of("contractions", "orders of contraction", lambda: contracting.order_contractions(loader, price, sizes, limit))
     space.rebuild()
     of("sums", "powers of sums", lambda: expanding.write_powers(space, space.classes(), limit))

@@ -25,24 +25,24 @@ def write_powers(space: Space, classes: Sequence[int], limit: int) -> int:
         if made >= limit:
             break
         size = space.size()
-        _as_power(space, polynomial)
+        _write_power(space, polynomial)
         members = space.forms.get(c, {})
         if sum(len(space.polynomials.get(d, ())) or 1 for d in members) > len(polynomial):  # something cancels
-            _written_out(space, polynomial)
+            _write_out(space, polynomial)
         made += int(space.size() > size)
     return made
 
 
-def _written_out(space: Space, polynomial: Polynomial) -> int:
+def _write_out(space: Space, polynomial: Polynomial) -> None:
     """The sum of its monomials."""
-    return space.sum([(q, _monomial(space, m)) for m, q in polynomial.items()])
+    space.sum([(q, _monomial(space, m)) for m, q in polynomial.items()])
 
 
 def _monomial(space: Space, monomial: Monomial) -> int:
     return space.product([(2 * c, k) for c, k in monomial]) if monomial else space.one
 
 
-def _as_power(space: Space, polynomial: Polynomial) -> int | None:
+def _write_power(space: Space, polynomial: Polynomial) -> None:
     """q s^k with the largest k, where the polynomial is one."""
     common = content(polynomial.values())
     for sign in (1, -1):
@@ -51,8 +51,8 @@ def _as_power(space: Space, polynomial: Polynomial) -> int | None:
             root = _root(scaled, k)
             if root is not None:
                 inner = space.sum([(q, _monomial(space, m)) for m, q in root.items()])
-                return space.scale(common * sign, space.product([(inner, k)]))
-    return None
+                space.scale(common * sign, space.product([(inner, k)]))
+                return
 
 
 def _root(polynomial: Polynomial, k: int) -> Polynomial | None:
